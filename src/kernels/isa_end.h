@@ -1,0 +1,14 @@
+/* isa_end.h: close the region that isa_begin.h opened. */
+
+#if GM_ISA_AVX512 || GM_ISA_AVX2
+#  if defined(__clang__)
+#    pragma clang attribute pop
+#  else
+#    pragma GCC pop_options
+#  endif
+#endif
+#undef GM_ISA
+#undef GM_VBYTES
+#undef GM_HAS_FMA
+#undef GM_VF
+#undef GM_VD

@@ -1,0 +1,2 @@
+/* templates.h: every kernel template, in no particular order (no include guard: see kernels.h). */
+#include "probe.h"
