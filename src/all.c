@@ -1,0 +1,16 @@
+/* all.c: the whole library as one translation unit, for a build without CMake:
+ *     cc -O2 -Iinclude -Isrc src/all.c $(find tools/gemel -name "*.c") -o gemel -lm -lpthread
+ * Add -DGM_HAVE_ZLIB -lz and the like for what is installed. Written by tools/generate.sh. */
+#ifndef GM_BUILDING
+#  define GM_BUILDING 1
+#endif
+#ifndef _GNU_SOURCE
+#  define _GNU_SOURCE 1
+#endif
+#include "math/fp.h"
+
+#include "kernels/isa_avx2.c"
+#include "kernels/isa_avx512.c"
+#include "kernels/isa_neon.c"
+#include "kernels/isa_plain.c"
+#include "kernels/select.c"

@@ -1,0 +1,68 @@
+#!/bin/sh
+# generate.sh: write the committed files that are derived from others.
+#
+#   src/all.c       the amalgamation: one line per source file, in the order of the rooms
+#   src/ops/list.h  GM_OP(name) for every operation record, sorted by name
+#
+# A file is touched only where its content changes, so running this costs no rebuild.
+#   sh tools/generate.sh           write them
+#   sh tools/generate.sh --check   write nothing; name what is out of date and exit with 1
+set -eu
+LC_ALL=C
+export LC_ALL
+cd "$(dirname "$0")/.."
+
+check=
+[ "${1-}" = --check ] && check=1
+stale=0
+work=$(mktemp -d "${TMPDIR:-/tmp}/gemel-generate.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+
+# The rooms from the top of the map down (docs/architecture.md); a folder that is not named here comes last.
+rooms=$(cat tools/rooms.txt)
+
+amalgamation() {
+    cat <<'END'
+/* all.c: the whole library as one translation unit, for a build without CMake:
+ *     cc -O2 -Iinclude -Isrc src/all.c $(find tools/gemel -name "*.c") -o gemel -lm -lpthread
+ * Add -DGM_HAVE_ZLIB -lz and the like for what is installed. Written by tools/generate.sh. */
+#ifndef GM_BUILDING
+#  define GM_BUILDING 1
+#endif
+#ifndef _GNU_SOURCE
+#  define _GNU_SOURCE 1
+#endif
+#include "math/fp.h"
+
+END
+    find src -mindepth 2 -name '*.c' | awk -v rooms="$rooms" '
+        BEGIN { n = split(rooms, list); for (i = 1; i <= n; i++) rank[list[i]] = i }
+        { split($0, part, "/"); room = part[2]; printf "%03d %s\n", (room in rank) ? rank[room] : 999, $0 }
+    ' | sort | sed 's|^[0-9]* src/\(.*\)$|#include "\1"|'
+}
+
+operations() {
+    cat <<'END'
+/* list.h: every operation record, by name. The includer defines GM_OP. Written by tools/generate.sh. */
+END
+    find src/ops src/eager -name '*.c' 2>/dev/null | xargs cat /dev/null |
+        sed -n 's/^const gm_op gm__op_\([A-Za-z0-9_]*\).*/GM_OP(\1)/p' | sort -u
+}
+
+settle() { # settle FILE: FILE is what "$work/new" says, or is said to be stale
+    if cmp -s "$work/new" "$1"; then return; fi
+    if [ -n "$check" ]; then
+        echo "out of date: $1 (run: sh tools/generate.sh)" >&2
+        stale=1
+    else
+        mkdir -p "$(dirname "$1")"
+        cp "$work/new" "$1"
+        echo "wrote $1"
+    fi
+}
+
+amalgamation >"$work/new"
+settle src/all.c
+operations >"$work/new"
+settle src/ops/list.h
+exit $stale
