@@ -52,3 +52,5 @@ const gm_kernels *gm__kernels(void) {
     if (!t) chosen = t = select_best();
     return t;
 }
+
+const char *gm_isa(void) { return gm__kernels()->name; }

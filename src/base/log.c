@@ -1,0 +1,43 @@
+/* log.c: where warnings and progress go. */
+#include "../math/fp.h"
+#include "gemel/base.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct { gm_log_fn fn; void *env; void (*free_env)(void *); } log_sink;
+
+void gm_set_log(gm_log_fn fn, void *env, void (*free_env)(void *env)) {
+    pthread_mutex_lock(&log_lock);
+    void (*old_free)(void *) = log_sink.free_env;
+    void *old_env = log_sink.env;
+    log_sink.fn = fn, log_sink.env = env, log_sink.free_env = free_env;
+    pthread_mutex_unlock(&log_lock);
+    if (old_free) old_free(old_env);
+}
+
+static bool log_silent(gm_log_level level) {
+    const char *setting = getenv("GM_LOG");
+    if (setting && strcmp(setting, "0") == 0) return true;
+    return level == GM_LOG_DEBUG && !getenv("GM_DEBUG");
+}
+
+void gm_log_line(gm_log_level level, const char *format, ...) {
+    if (log_silent(level)) return;
+    static const char *const prefix[] = { "debug: ", "", "warning: ", "error: " };
+    char line[2048];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    pthread_mutex_lock(&log_lock);
+    gm_log_fn fn = log_sink.fn;
+    void *env = log_sink.env;
+    if (!fn) fprintf(stderr, "gemel: %s%s\n", prefix[level & 3], line);
+    pthread_mutex_unlock(&log_lock);
+    if (fn) fn(env, level, line); /* outside of the lock: the callback may log */
+}
