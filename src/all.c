@@ -9,6 +9,14 @@
 #endif
 #include "math/fp.h"
 
+#include "base/about.c"
+#include "base/context.c"
+#include "base/error.c"
+#include "base/log.c"
+#include "base/memory.c"
+#include "base/object.c"
+#include "base/pool.c"
+#include "base/scope.c"
 #include "kernels/isa_avx2.c"
 #include "kernels/isa_avx512.c"
 #include "kernels/isa_neon.c"
