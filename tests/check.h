@@ -15,8 +15,8 @@ static int check_failed, check_passed;
             check_passed++;                                                                                            \
         } else {                                                                                                       \
             check_failed++;                                                                                            \
-            fprintf(stderr, "%s:%d: in %s: not true: %s ", __FILE__, __LINE__, __func__, #condition);                  \
-            fprintf(stderr, "" __VA_ARGS__);                                                                           \
+            fprintf(stderr, "%s:%d: in %s: not true: %s", __FILE__, __LINE__, __func__, #condition);                  \
+            fprintf(stderr, " " __VA_ARGS__);                                                                          \
             fputc('\n', stderr);                                                                                       \
         }                                                                                                              \
     } while (0)
