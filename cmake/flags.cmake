@@ -1,0 +1,33 @@
+# How every source of the project is compiled. gemel_compile(target) applies it.
+set(CMAKE_C_STANDARD 11)
+set(CMAKE_C_EXTENSIONS ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_C_FLAGS_RELEASE "-O3 -DNDEBUG")
+set(CMAKE_C_FLAGS_DEBUG "-O1 -g -fno-omit-frame-pointer")
+
+# The numerics contract is held by fp.h and by explicit fma; these flags say the same to the whole translation unit
+# (-ffp-contract) or lift what stands in the way of vectors and changes no value (the others).
+set(GEMEL_FLAGS -Wall -Wextra -ffp-contract=off -fno-trapping-math -fno-math-errno)
+if(GEMEL_WERROR)
+  list(APPEND GEMEL_FLAGS -Werror)
+endif()
+if(GEMEL_SANITIZE)
+  add_compile_options(-fsanitize=${GEMEL_SANITIZE} -g -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${GEMEL_SANITIZE})
+  if(GEMEL_SANITIZE MATCHES "undefined")
+    add_compile_options(-fno-sanitize-recover=undefined)
+  endif()
+endif()
+
+if(GEMEL_FUZZ)
+  if(NOT CMAKE_C_COMPILER_ID MATCHES "Clang")
+    message(FATAL_ERROR "fuzz targets need Clang: configure with -DCMAKE_C_COMPILER=clang")
+  endif()
+  add_compile_options(-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -g)
+  add_link_options(-fsanitize=address,undefined)
+endif()
+
+function(gemel_compile target)
+  target_compile_options(${target} PRIVATE ${GEMEL_FLAGS})
+  target_compile_definitions(${target} PRIVATE _GNU_SOURCE)
+endfunction()
