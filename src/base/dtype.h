@@ -1,0 +1,16 @@
+/* dtype.h: facts about data types, all derived from GM_DTYPES. */
+#ifndef GM_BASE_DTYPE_H
+#define GM_BASE_DTYPE_H
+#include "gemel/tensor.h"
+
+typedef struct { const char *name, *numpy; int32_t bits; char kind; } gm__dtype_info;
+/* A record of zeros for a number that is no dtype. */
+const gm__dtype_info *gm__dtype(gm_dtype dtype);
+/* Bytes of n elements; sub-byte types are packed, low half first. */
+static inline int64_t gm__bytes_of(gm_dtype dtype, int64_t n) { return (n * gm__dtype(dtype)->bits + 7) / 8; }
+static inline int gm__element_bytes(gm_dtype dtype) { return gm__dtype(dtype)->bits / 8; }
+
+/* The type that elementwise kernels compute in: f32, f64, i32, i64 or u64; GM_NO_DTYPE for strings and complex. */
+gm_dtype gm__domain(gm_dtype dtype);
+
+#endif

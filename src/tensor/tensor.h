@@ -1,0 +1,84 @@
+/* tensor.h: the inside of a tensor.
+ *
+ * A tensor is a view {offset, shape, strides} of a storage. What autograd knows of it (its tape node, its gradient) hangs
+ * on the handle, so two handles on one storage are two variables. A tensor without a storage is a *ghost*: shape and
+ * dtype only, for rules that do not need the value and for traces. */
+#ifndef GM_TENSOR_TENSOR_H
+#define GM_TENSOR_TENSOR_H
+
+#include "../base/dtype.h"
+#include "../kernels/loops.h"
+#include "gemel/extend.h"
+#include "gemel/tensor.h"
+
+typedef struct gm_node gm_node; /* the tape's: eager/tape.h */
+
+typedef struct {
+    gm_object o;
+    void *data;
+    size_t bytes, block; /* asked for; of the block behind it (0: memory of somebody else's) */
+    uint32_t version;    /* bumped whenever the values change */
+    uint32_t reserved;
+    void (*release)(void *env);
+    void *env;
+} gm_storage;
+
+struct gm_tensor {
+    gm_object o;
+    gm_storage *storage; /* NULL in a ghost */
+    int64_t offset;      /* in elements */
+    gm_dtype dtype;
+    bool requires_grad;  /* set on leaves; results of differentiable ops have a node instead */
+    bool retains_grad;
+    uint16_t out_index;  /* which output of the node this is */
+    gm_node *node;
+    gm_tensor *grad;
+    void *hooks;         /* eager/hook.c */
+    gm_shape shape;
+    int64_t stride[GM_MAX_DIMS];
+};
+
+extern const gm_type gm__tensor_type, gm__storage_type;
+
+/* The tape fills this in: called when a tensor dies, for its node, gradient and hooks. */
+extern void (*gm__tensor_drop_autograd)(gm_tensor *t);
+
+/* A storage of `bytes` bytes, 64-byte aligned, content undefined; the caller holds the count. NULL and MEMORY. */
+gm_storage *gm__storage_new(size_t bytes);
+
+/* A tensor of its own storage in row-major (or channels-last) order, owned by the innermost scope. */
+gm_tensor *gm__tensor_new(const gm_shape *shape, gm_dtype dtype, bool channels_last);
+/* A tensor that shares `storage` (retained; NULL makes a ghost); strides row-major, to be changed by the caller. */
+gm_tensor *gm__tensor_over(gm_storage *storage, int64_t offset, const gm_shape *shape, gm_dtype dtype);
+/* A second handle on the values of `t`, without its history. */
+gm_tensor *gm__tensor_alias(const gm_tensor *t);
+
+void gm__strides_contiguous(gm_tensor *t);
+void gm__strides_channels_last(gm_tensor *t);
+
+/* True if t is a live tensor; else reports it as argument `argument` of `op`. */
+static inline bool gm__check_tensor(const gm_tensor *t, const char *op, int argument) {
+    return gm_check_object(t, &gm__tensor_type, op, argument);
+}
+
+static inline char *gm__data(const gm_tensor *t) {
+    return (char *)t->storage->data + t->offset * gm__dtype(t->dtype)->bits / 8;
+}
+
+/* The element `at` places behind the first one in storage. */
+double gm__element_f64(const gm_tensor *t, int64_t at);
+int64_t gm__element_i64(const gm_tensor *t, int64_t at);
+
+/* t as an operand of a loop over its own shape, and over a larger one it is broadcast to (dimensions align right). */
+gm__operand gm__operand_of(const gm_tensor *t);
+gm__operand gm__operand_broadcast(const gm_tensor *t, const gm_shape *shape);
+
+/* Dimension `dim`, negative from the end, as 0..n-1; -1 after an INDEX error that names `op`. */
+int gm__dim(const gm_tensor *t, int dim, const char *op);
+int gm__dim_of(int n_dims, int dim, const char *op);
+
+/* For messages: "[2, 3]" in one of a few rotating buffers of the thread. */
+const char *gm__shape_str(const gm_shape *s);
+static inline const char *gm__tensor_shape_str(const gm_tensor *t) { return gm__shape_str(&t->shape); }
+
+#endif
