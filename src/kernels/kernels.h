@@ -13,6 +13,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "../base/dtype.h"
+
 typedef struct gm_kernels {
     const char *name; /* avx512, avx2, neon, plain */
     int vector_bytes;

@@ -1,2 +1,3 @@
 /* templates.h: every kernel template, in no particular order (no include guard: see kernels.h). */
 #include "probe.h"
+#include "convert.h"

@@ -50,7 +50,7 @@ static bool tensor_check_sizes(const gm_shape *shape, bool *empty) {
 /* The bytes of a new tensor; -1 after an error if sizes are negative or overflow. */
 static int64_t tensor_bytes(const gm_shape *shape, gm_dtype dtype) {
     int64_t n = gm__dtype(dtype)->bits;
-    bool empty;
+    bool empty = false;
     if (!n) return gm_fail(GM_ERROR_DTYPE, "tensor: %d is no dtype", dtype), -1;
     if (!tensor_check_sizes(shape, &empty)) return -1;
     for (int i = 0; !empty && i < shape->n; i++)
