@@ -98,7 +98,7 @@ GM_API int gm_exit_status(void);
 typedef int32_t gm_log_level;
 enum { GM_LOG_DEBUG = 0, GM_LOG_INFO = 1, GM_LOG_WARNING = 2, GM_LOG_ERROR = 3 };
 typedef void (*gm_log_fn)(void *env, gm_log_level level, const char *line);
-/* Replace where log lines go. `fn` NULL brings back standard error. `free_env` (may be NULL) is called on replacement. */
+/* Replace where log lines go. `fn` NULL: standard error again. `free_env` (may be NULL) is called on replacement. */
 GM_API void gm_set_log(gm_log_fn fn, void *env, void (*free_env)(void *env));
 GM_API void gm_log_line(gm_log_level level, const char *format, ...) GM_PRINTF(2, 3);
 
@@ -111,7 +111,7 @@ GM_API void gm_scope_close(gm_scope *scope);
 /* Close `scope` and every scope inside it, but hand `object` (any Gemel object, may be NULL) to the scope around it.
  * Returns `object`. */
 GM_API void *gm_return(gm_scope *scope, void *object);
-/* Make the caller an owner of `object`; it lives until gm_release. Returns `object`. Works while an error is pending. */
+/* Make the caller an owner of `object`; it lives until gm_release. Returns `object`. Works with an error pending. */
 GM_API void *gm_keep(void *object);
 /* Give up one ownership taken by gm_keep. NULL is ignored. */
 GM_API void gm_release(void *object);

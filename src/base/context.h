@@ -1,7 +1,7 @@
 /* context.h: what a thread carries: its pending error, its scopes and its modes.
  *
- * Each thread has a context of its own, made on first use and freed at the thread's end; gm_context_swap puts another in
- * its place (fibers, worker threads that act for a launcher). Nothing else in the library is thread-local. */
+ * Each thread has a context of its own, made on first use and freed at the thread's end; gm_context_swap puts another
+ * in its place (fibers, worker threads that act for a launcher). Nothing else in the library is thread-local. */
 #ifndef GM_BASE_CONTEXT_H
 #define GM_BASE_CONTEXT_H
 

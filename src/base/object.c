@@ -135,7 +135,8 @@ void gm_release(void *object) {
 bool gm_check_object(const void *object, const gm_type *type, const char *op, int argument) {
     const gm_object *o = object;
     if (__builtin_expect(o && o != GM_END && object_is_alive(o) && o->type == type, 1)) return true;
-    if (!o || o == GM_END) gm_fail(GM_ERROR_HANDLE, "%s: argument %d is NULL, a %s is needed", op, argument, type->name);
+    if (!o || o == GM_END)
+        gm_fail(GM_ERROR_HANDLE, "%s: argument %d is NULL, a %s is needed", op, argument, type->name);
     else if (o->state == OBJECT_DEAD)
         gm_fail(GM_ERROR_HANDLE, "%s: argument %d belongs to a closed scope (keep it with gm_keep)", op, argument);
     else if (object_is_alive(o))

@@ -1,9 +1,9 @@
 /* pool.c: the thread pool behind gm_parallel_for.
  *
- * One loop at a time is posted; ranges are claimed by an atomic ticket, by the caller too, so that the caller never waits
- * for a worker that the system has not scheduled: it does the work itself. At the end it waits only for workers that are
- * inside a range. Workers spin for a few microseconds between loops, then park on a condition variable. Spinning is
- * bounded and short, so a busy machine costs a wake-up, never a stall (bench/base/bench_pool.c). */
+ * One loop at a time is posted; ranges are claimed by an atomic ticket, by the caller too, so that the caller never
+ * waits for a worker that the system has not scheduled: it does the work itself. At the end it waits only for workers
+ * that are inside a range. Workers spin for a few microseconds between loops, then park on a condition variable.
+ * Spinning is bounded and short, so a busy machine costs a wake-up, never a stall (bench/base/bench_pool.c). */
 #include "../math/fp.h"
 #include "gemel/extend.h"
 
@@ -73,7 +73,10 @@ static void *pool_worker(void *unused) {
     fesetenv(FE_DFL_ENV);
     uint64_t seen = atomic_load(&pool.posted) & ~(uint64_t)1;
     for (;;) {
-        for (int i = 0; i < POOL_SPINS && atomic_load_explicit(&pool.posted, memory_order_relaxed) == seen; i++) pool_pause();
+        for (int i = 0; i < POOL_SPINS; i++) {
+            if (atomic_load_explicit(&pool.posted, memory_order_relaxed) != seen) break;
+            pool_pause();
+        }
         if (atomic_load(&pool.posted) == seen) pool_park(seen);
         seen = atomic_load(&pool.posted);
         if (seen & 1) pool_join();

@@ -6,7 +6,8 @@
 #  define GM_VBYTES 64
 #  define GM_HAS_FMA 1
 #  if defined(__clang__)
-#    pragma clang attribute push(__attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma,f16c"))), apply_to = function)
+#    pragma clang attribute push(__attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma,f16c"))), \
+                                 apply_to = function)
 #  else
 #    pragma GCC push_options
 #    pragma GCC target("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma,f16c,prefer-vector-width=512")

@@ -11,8 +11,8 @@ GM_INLINE double GM_K(fma_f64)(double a, double b, double c) { return __builtin_
 
 #else
 
-/* The product of two floats is exact in double. The sum is rounded to odd (its last bit is set when it is inexact), and
- * a value rounded to odd with two more bits than the target rounds a second time without error (Boldo, Melquiond 2008). */
+/* The product of two floats is exact in double. The sum is rounded to odd (its last bit is set when it is inexact),
+ * and a value rounded to odd with two more bits than the target rounds again without error (Boldo, Melquiond 2008). */
 GM_INLINE float GM_K(fma_f32)(float a, float b, float c) {
     double p = (double)a * (double)b, z = (double)c;
     double s = p + z;

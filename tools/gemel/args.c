@@ -44,7 +44,8 @@ static int find_flag(const cli_command *command, const char *name, size_t n) {
 static int unknown_flag(const cli_args *args, const char *word, size_t n) {
     const char *names[CLI_MAX_FLAGS + 2];
     int count = 0;
-    for (int i = 0; args->command->flags && args->command->flags[i].name; i++) names[count++] = args->command->flags[i].name;
+    const cli_flag *flags = args->command->flags;
+    for (int i = 0; flags && flags[i].name; i++) names[count++] = flags[i].name;
     names[count++] = "help";
     names[count] = NULL;
     char name[64];
@@ -127,7 +128,8 @@ int64_t cli_int(cli_args *args, const char *flag, int64_t otherwise, int64_t low
     errno = 0;
     long long value = strtoll(text, &end, 10);
     if (end != text && !*end && !errno && value >= low && value <= high) return value;
-    cli_usage(args, "--%s: \"%s\" is not a whole number between %lld and %lld", flag, text, (long long)low, (long long)high);
+    cli_usage(args, "--%s: \"%s\" is not a whole number between %lld and %lld", flag, text, (long long)low,
+              (long long)high);
     args->bad = true;
     return otherwise;
 }

@@ -16,9 +16,11 @@ static const cli_command *const commands[] = {
 enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
 static void print_overview(FILE *to) {
-    fprintf(to, "Gemel %s, a deep-learning framework in C\n\nusage: gemel COMMAND [flags] [arguments]\n\ncommands:\n", gm_version());
+    fprintf(to, "Gemel %s, a deep-learning framework in C\n\n", gm_version());
+    fprintf(to, "usage: gemel COMMAND [flags] [arguments]\n\ncommands:\n");
     for (int i = 0; i < N_COMMANDS; i++) fprintf(to, "  %-10s  %s\n", commands[i]->name, commands[i]->summary);
-    fprintf(to, "\ngemel COMMAND --help says more. Exit codes: 0 success, 1 the work failed, 2 the command line is wrong.\n");
+    fprintf(to, "\ngemel COMMAND --help says more.\n"
+                "Exit codes: 0 success, 1 the work failed, 2 the command line is wrong.\n");
 }
 
 static const cli_command *find_command(const char *name) {

@@ -4,7 +4,7 @@
 
 #include "command.h"
 
-/* Read the words after the command's name. Returns CLI_OK or CLI_USAGE, which has been reported; *help: --help asked. */
+/* Read the words after the command's name. Returns CLI_OK, or CLI_USAGE after reporting; *help: --help was asked. */
 int cli_read(cli_args *args, int argc, char **argv, bool *help);
 void cli_help(const cli_command *command);
 
