@@ -18,7 +18,7 @@ typedef struct gm_op gm_op;
 
 enum { GM_OP_MAX_OUT = 8 };
 
-/* ---- Attributes: a plain struct per operation, described by a table so that they print, compare and save ---------- */
+/* ---- Attributes: a plain struct per operation, described by a table so that they print, compare and save --------- */
 
 typedef int32_t gm_attr_kind;
 enum { GM_ATTR_I64 = 1, GM_ATTR_F64, GM_ATTR_I32, GM_ATTR_I64S, GM_ATTR_F64S, GM_ATTR_SHAPE, GM_ATTR_TEXT };
@@ -29,7 +29,7 @@ typedef struct { const char *name; gm_attr_kind kind; int32_t count; size_t offs
 #define GM_ATTRS(type, field, kind_, n) { #field, GM_ATTR_##kind_, n, offsetof(type, field) }
 #define GM_ATTR_END { 0, 0, 0, 0 }
 
-/* ---- What the rules see ------------------------------------------------------------------------------------------- */
+/* ---- What the rules see ------------------------------------------------------------------------------------------ */
 
 /* One output before it exists. */
 typedef struct { gm_dtype dtype; int32_t channels_last; gm_shape shape; } gm_spec;
@@ -73,11 +73,11 @@ typedef struct {
     const void *attrs;
 } gm_batch_args;
 
-/* ---- Cases: sample inputs, declared once and used by every test of the operation ---------------------------------- */
+/* ---- Cases: sample inputs, declared once and used by every test of the operation --------------------------------- */
 
 /* `in` lists the inputs, split by ';': a shape "[2,3]" and optional words: a dtype ("f32" by default), and what fills
- * it: "normal" (default for floats), "positive" (0.1..2), "unit" (0.05..0.95), "pm1" (-0.95..0.95), "distinct" (a shuffled
- * ramp without ties), "below N" (integers 0..N-1), "bits" (0/1), "near" (normals away from zero, |x| >= 0.1),
+ * it: "normal" (default for floats), "positive" (0.1..2), "unit" (0.05..0.95), "pm1" (-0.95..0.95), "distinct" (a
+ * shuffled ramp without ties), "below N" (integers 0..N-1), "bits" (0/1), "near" (normals away from zero, |x| >= 0.1),
  * "-" alone for an absent optional input, "grad:no" for an input that gets no gradient check.
  * ulp: how far f32 results may be from the f64 run of the same operation (0: 16 ulp of the largest |value|). */
 typedef struct {
@@ -94,7 +94,7 @@ enum {
     GM_CASE_RANDOM = 8      /* values are random: only shapes and statistics are checked */
 };
 
-/* ---- The record --------------------------------------------------------------------------------------------------- */
+/* ---- The record -------------------------------------------------------------------------------------------------- */
 
 enum {
     GM_OP_RANDOM = 1,        /* draws random numbers: never merged, never dropped */
@@ -103,7 +103,7 @@ enum {
     GM_OP_CONTIGUOUS = 8,    /* the kernel wants row-major inputs: strided ones are copied first */
     GM_OP_COMPUTE_F32 = 16,  /* f16 and bf16 inputs are cast to f32 and the outputs rounded once */
     GM_OP_VIEW = 32,         /* outputs share the storage of input 0 */
-    GM_OP_LINEAR = 64,       /* linear in every differentiable input separately: jvp follows from the operation itself */
+    GM_OP_LINEAR = 64,       /* linear in every differentiable input separately: jvp follows from the operation */
     GM_OP_NO_GRAD = 128,     /* outputs never carry a gradient (comparisons, indices) */
     GM_OP_ELEMENTWISE = 256
 };
@@ -142,7 +142,7 @@ GM_API gm_tensor *gm_op_call1(const gm_op *op, gm_tensor *const *in, int n_in, c
 GM_API const gm_op *gm_op_find(const char *name);
 GM_API const gm_op *gm_op_at(int index);
 
-/* ---- For kernels of one's own ------------------------------------------------------------------------------------- */
+/* ---- For kernels of one's own ------------------------------------------------------------------------------------ */
 
 /* The data of an output being computed, or of an input (check gm_is_contiguous or set GM_OP_CONTIGUOUS). */
 GM_API const void *gm_op_in(const gm_op_args *a, int i);

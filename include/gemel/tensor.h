@@ -113,7 +113,8 @@ GM_API void gm_print(const char *label, const gm_tensor *t);
 
 /* ---- Slots and assignment ---------------------------------------------------------------------------------------- */
 
-/* Store `t` in a slot that outlives scopes, releasing what was there: *slot = NULL at first, gm_set(&slot, NULL) at last. */
+/* Store `t` in a slot that outlives scopes, releasing what was there: *slot = NULL at first, gm_set(&slot, NULL) at
+ * last. */
 GM_API void gm_set(gm_tensor **slot, gm_tensor *t);
 /* Overwrite the elements of `target` by those of `value` (broadcast and cast to it). Autograd notices: a saved value
  * that changed is an error in the backward pass. */

@@ -1,8 +1,8 @@
 /* gemel/watch.h: watching a run: TensorBoard event files, progress, CSV and JSON logs, profiles.
  *
  * None of these is for two threads at a time, except the profiler. Files are written at once unless the call says
- * otherwise, directories are made as needed, and what cannot be written is an IO error that names the file. All paths and
- * texts are UTF-8. Closing works while an error is pending; a scope closes what was left open in it. */
+ * otherwise, directories are made as needed, and what cannot be written is an IO error that names the file. All paths
+ * and texts are UTF-8. Closing works while an error is pending; a scope closes what was left open in it. */
 #ifndef GEMEL_WATCH_H
 #define GEMEL_WATCH_H
 
@@ -22,22 +22,23 @@ typedef struct {
     const char *suffix;   /* added to the file's name */
     double wall_time;     /* seconds since 1970 for every event, instead of the clock's; for files that must not vary */
     double flush_seconds; /* events may wait this long in memory; 0: each is written at once */
-    gm_int purge_step;    /* a resumed run: TensorBoard forgets what earlier files of this folder say of this step and later */
+    gm_int purge_step;    /* a resumed run: TensorBoard forgets what earlier files of this folder say from here on */
 } gm_events_open_args;
 
 /* A new event file in the folder `logdir`. Errors: IO, VALUE, MEMORY. */
 GM_API gm_events *gm_events_open_with(const char *logdir, const gm_events_open_args *args);
 /* The name of the file, valid until it is closed. */
 GM_API const char *gm_events_path(gm_events *events);
-/* Write what waits in memory. Errors: IO; the file stays whole, and what did not fit is tried again by the next call. */
+/* Write what waits in memory. Errors: IO; the file stays whole, and what did not fit is tried again by the next
+ * call. */
 GM_API bool gm_events_flush(gm_events *events);
 /* Write the end of the session (if there were hyper-parameters: failed if an error is pending) and close the file. */
 GM_API bool gm_events_close(gm_events *events);
 
 /* A point of a curve, kept as f32. NaN and infinities are shown by TensorBoard as such. */
 GM_API bool gm_events_scalar(gm_events *events, const char *tag, int64_t step, double value);
-/* The distribution of n numbers, in TensorFlow's buckets (each 10 % wider than the last, from 1e-12 to 1e20, both signs).
- * NaN and infinities are not counted; the log says how many there were. */
+/* The distribution of n numbers, in TensorFlow's buckets (each 10 % wider than the last, from 1e-12 to 1e20, both
+ * signs). NaN and infinities are not counted; the log says how many there were. */
 GM_API bool gm_events_histogram(gm_events *events, const char *tag, int64_t step, const double *values, int64_t n);
 GM_API bool gm_events_histogram_f32(gm_events *events, const char *tag, int64_t step, const float *values, int64_t n);
 /* An image: pixels [height, width, channels]; channels 1 gray, 2 gray and alpha, 3 RGB, 4 RGBA. */

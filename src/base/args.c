@@ -12,7 +12,8 @@ bool gm__args_take(const char *op, void *into, size_t bytes, const void *given) 
     if (size < sizeof size) return gm_fail(GM_ERROR_VALUE, "%s: the options' .size is %zu, it was not set", op, size);
     for (size_t i = bytes; i < size; i++)
         if (((const char *)given)[i])
-            return gm_fail(GM_ERROR_UNSUPPORTED, "%s: an option of a newer version (byte %zu of %zu) is set", op, i, size);
+            return gm_fail(GM_ERROR_UNSUPPORTED, "%s: an option of a newer version (byte %zu of %zu) is set", op, i,
+                           size);
     memcpy(into, given, size < bytes ? size : bytes);
     return true;
 }

@@ -3,8 +3,8 @@
 #define GM_BASE_ARGS_H
 #include "gemel/extend.h"
 
-/* Copy the options *given (NULL: all defaults), which begin with their size, to the `bytes` bytes at `into`. Members that
- * the caller's header did not have yet are zero; members that this library does not know must be. */
+/* Copy the options *given (NULL: all defaults), which begin with their size, to the `bytes` bytes at `into`. Members
+ * that the caller's header did not have yet are zero; members that this library does not know must be. */
 bool gm__args_take(const char *op, void *into, size_t bytes, const void *given);
 
 #endif

@@ -1,9 +1,9 @@
 /* png_write.c: 8-bit images as PNG.
  *
  * The layout of a PNG is plain: a signature, then chunks {length, kind, data, CRC}; the pixels are one zlib stream of
- * rows, each behind the number of a filter that predicts a byte from its neighbours. With zlib each row takes the filter
- * whose residues have the smallest sum (the heuristic of the specification); without it the stream is made of stored
- * blocks and filters would gain nothing. libpng is not used: this is smaller than its calling code. */
+ * rows, each behind the number of a filter that predicts a byte from its neighbours. With zlib each row takes the
+ * filter whose residues have the smallest sum (the heuristic of the specification); without it the stream is made of
+ * stored blocks and filters would gain nothing. libpng is not used: this is smaller than its calling code. */
 #include "../math/fp.h"
 #include "../base/checksum.h"
 #include "gemel/extend.h"
@@ -74,7 +74,8 @@ static bool png_deflate(const png_image *im, const uint8_t *raw, size_t n, uint8
     uLongf used = (uLongf)*out_n;
     int status = compress2(out, &used, raw, (uLong)n, Z_DEFAULT_COMPRESSION);
     *out_n = used;
-    return status == Z_OK || gm_fail(GM_ERROR_MEMORY, "png: no memory to compress a %zux%zu image", im->width, im->height);
+    if (status == Z_OK) return true;
+    return gm_fail(GM_ERROR_MEMORY, "png: no memory to compress a %zux%zu image", im->width, im->height);
 }
 #else
 static void png_filter_best(const png_image *im, size_t y, uint8_t *out, uint8_t *trial) {

@@ -1,7 +1,7 @@
 /* convert.h: runs of elements from one data type to another.
  *
- * In blocks: load into the source's domain, cross to the target's, store. Floats become integers by saturation (NaN gives
- * 0), integers become narrower ones by wrapping, anything but zero is true. */
+ * In blocks: load into the source's domain, cross to the target's, store. Floats become integers by saturation (NaN
+ * gives 0), integers become narrower ones by wrapping, anything but zero is true. */
 #ifdef GM_KERNEL_DECLARE
 GM_KERNEL(void, convert, (const void *from, gm_dtype from_dtype, void *to, gm_dtype to_dtype, int64_t n))
 #else

@@ -1,9 +1,10 @@
 /* loops.c: elementwise loops over strided operands.
  *
- * The dimensions are first brought into the order of the output's strides and merged where every operand allows it. What
- * is left is walked in pieces: long rows piece by piece within a row, short rows many at a time. An operand that a piece
- * cannot use in place goes through a tile: gathered as raw elements, converted to the domain. Pieces are disjoint in the
- * output and each element's value depends on nothing else, so how they are cut or spread over threads changes no bit. */
+ * The dimensions are first brought into the order of the output's strides and merged where every operand allows it.
+ * What is left is walked in pieces: long rows piece by piece within a row, short rows many at a time. An operand that
+ * a piece cannot use in place goes through a tile: gathered as raw elements, converted to the domain. Pieces are
+ * disjoint in the output and each element's value depends on nothing else, so how they are cut or spread over threads
+ * changes no bit. */
 #include "../math/fp.h"
 #include "loops.h"
 #include "../base/dtype.h"

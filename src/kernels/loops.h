@@ -1,7 +1,7 @@
 /* loops.h: drivers that run contiguous kernels over strided, broadcast operands of any dtype.
  *
- * Kernels compute on short contiguous tiles in a *domain* (f32, f64, i32, i64, u64: gm__domain). An operand that already
- * is a contiguous run of that domain is used in place; any other is converted or gathered into a tile first. */
+ * Kernels compute on short contiguous tiles in a *domain* (f32, f64, i32, i64, u64: gm__domain). An operand that
+ * already is a contiguous run of that domain is used in place; any other is converted or gathered into a tile first. */
 #ifndef GM_KERNELS_LOOPS_H
 #define GM_KERNELS_LOOPS_H
 

@@ -1,8 +1,8 @@
 /* tensor.h: the inside of a tensor.
  *
- * A tensor is a view {offset, shape, strides} of a storage. What autograd knows of it (its tape node, its gradient) hangs
- * on the handle, so two handles on one storage are two variables. A tensor without a storage is a *ghost*: shape and
- * dtype only, for rules that do not need the value and for traces. */
+ * A tensor is a view {offset, shape, strides} of a storage. What autograd knows of it (its tape node, its gradient)
+ * hangs on the handle, so two handles on one storage are two variables. A tensor without a storage is a *ghost*: shape
+ * and dtype only, for rules that do not need the value and for traces. */
 #ifndef GM_TENSOR_TENSOR_H
 #define GM_TENSOR_TENSOR_H
 

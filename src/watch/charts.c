@@ -1,5 +1,6 @@
 /* charts.c: the layout of the tab "custom scalars": which curves share a chart, which charts a section. One string
- * tensor holds a Layout {category {title, chart {title, multiline {tag pattern}}}} (plugins/custom_scalar/layout.proto). */
+ * tensor holds a Layout {category {title, chart {title, multiline {tag pattern}}}}
+ * (plugins/custom_scalar/layout.proto). */
 #include "../math/fp.h"
 #include "events.h"
 
@@ -30,7 +31,8 @@ static void charts_layout(gm__proto *p, const gm_chart *charts, int64_t n) {
 bool gm_events_charts(gm_events *e, const gm_chart *charts, int64_t n) {
     if (!gm__events_usable(e, "events_charts")) return false;
     for (int64_t i = 0; i < n; i++)
-        if (!charts[i].tag_pattern) return gm_fail(GM_ERROR_VALUE, "events_charts: chart %lld has no tags", (long long)i);
+        if (!charts[i].tag_pattern)
+            return gm_fail(GM_ERROR_VALUE, "events_charts: chart %lld has no tags", (long long)i);
     gm__events_marks marks;
     gm__proto layout = { 0 };
     charts_layout(&layout, charts, n);

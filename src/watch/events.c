@@ -1,10 +1,10 @@
 /* events.c: TensorBoard's event files.
  *
  * A file is a run of TFRecords {u64 length, masked CRC-32C of the length, data, masked CRC-32C of the data}, little
- * endian; the first holds the version "brain.Event:2", each later one an Event message. Scalars, histograms and images are
- * written in the first generation's form (simple_value, histo, image): TensorBoard turns them into tensors as it loads,
- * and every other reader of such files knows them. Text, hyper-parameters and chart layouts exist as tensors with a
- * plugin's name only.
+ * endian; the first holds the version "brain.Event:2", each later one an Event message. Scalars, histograms and images
+ * are written in the first generation's form (simple_value, histo, image): TensorBoard turns them into tensors as it
+ * loads, and every other reader of such files knows them. Text, hyper-parameters and chart layouts exist as tensors
+ * with a plugin's name only.
  * Field numbers are those of event.proto, summary.proto, tensor.proto and histogram.proto of TensorFlow. */
 #include "../math/fp.h"
 #include "events.h"
@@ -222,10 +222,12 @@ static bool events_put_histogram(gm_events *e, const char *tag, int64_t step, co
 }
 
 /* Numbers of one of the two types: exactly one of d and f is given. */
-static bool events_histogram_of(gm_events *e, const char *tag, int64_t step, const double *d, const float *f, int64_t n) {
+static bool events_histogram_of(gm_events *e, const char *tag, int64_t step, const double *d, const float *f,
+                                int64_t n) {
     if (!gm__events_usable(e, "events_histogram")) return false;
     if (n < 0 || (n && !d && !f))
-        return gm_fail(GM_ERROR_VALUE, "events_histogram: %lld values, %s", (long long)n, d || f ? "a negative number" : "NULL");
+        return gm_fail(GM_ERROR_VALUE, "events_histogram: %lld values, %s", (long long)n,
+                       d || f ? "a negative number" : "NULL");
     gm__histogram h;
     if (!gm__histogram_open(&h)) return false;
     for (int64_t i = 0; i < n; i++) gm__histogram_add(&h, d ? d[i] : (double)f[i]);

@@ -21,8 +21,8 @@ double gm__events_time(const gm_events *events);
 void gm__events_begin(gm_events *events, int64_t step);
 bool gm__events_end(gm_events *events, const char *op);
 
-/* As above, for an event of one Summary.Value: its fields follow. gm__events_begin_value first checks its arguments and that
- * no error is pending; gm__events_begin_raw does not. */
+/* As above, for an event of one Summary.Value: its fields follow. gm__events_begin_value first checks its arguments
+ * and that no error is pending; gm__events_begin_raw does not. */
 typedef struct { size_t summary, value; } gm__events_marks;
 gm__events_marks gm__events_begin_raw(gm_events *events, const char *tag, int64_t step);
 bool gm__events_begin_value(gm_events *events, const char *op, const char *tag, int64_t step, gm__events_marks *marks);

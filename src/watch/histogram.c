@@ -1,9 +1,10 @@
-/* histogram.c: TensorFlow's default histogram: 774 limits 1e-12 * 1.1^k on either side of 0, and one bucket beyond them.
+/* histogram.c: TensorFlow's default histogram: 774 limits 1e-12 * 1.1^k on either side of 0, and one bucket beyond
+ * them.
  *
  * Bucket i holds the values below limit i and not below limit i - 1. The position of a value is looked up by its binary
  * exponent, which leaves at most eight limits to look at. Runs of empty buckets are written as one. The old
- * HistogramProto is written, not the newer tensor of edges: TensorBoard turns it into the latter as it loads, and readers
- * of the raw file get the sums as well. */
+ * HistogramProto is written, not the newer tensor of edges: TensorBoard turns it into the latter as it loads, and
+ * readers of the raw file get the sums as well. */
 #include "../math/fp.h"
 #include "histogram.h"
 
@@ -38,7 +39,8 @@ static int histogram_rank(double v, bool or_equal) {
     int exponent;
     frexp(v, &exponent);
     exponent -= HISTOGRAM_LOW_EXPONENT;
-    int k = exponent < 0 || v == 0 ? 0 : histogram_start[exponent < HISTOGRAM_EXPONENTS ? exponent : HISTOGRAM_EXPONENTS - 1];
+    if (exponent >= HISTOGRAM_EXPONENTS) exponent = HISTOGRAM_EXPONENTS - 1;
+    int k = exponent < 0 || v == 0 ? 0 : histogram_start[exponent];
     while (k < HISTOGRAM_SIDE - 1 && (or_equal ? positive[k] <= v : positive[k] < v)) k++;
     return k;
 }

@@ -1,8 +1,9 @@
 /* hparams.c: hyper-parameters: messages of TensorBoard's plugin of that name inside a value's metadata.
  *
- * The hparams plugin wants three events in a run's folder: the experiment (which metrics are the table's columns; written only
- * if the caller names some, because TensorBoard takes the first experiment that it finds for all runs), the start of the session with
- * the values, and its end. Field numbers: plugins/hparams/{plugin_data,api}.proto of TensorBoard. */
+ * The hparams plugin wants three events in a run's folder: the experiment (which metrics are the table's columns;
+ * written only if the caller names some, because TensorBoard takes the first experiment that it finds for all runs),
+ * the start of the session with the values, and its end. Field numbers: plugins/hparams/{plugin_data,api}.proto of
+ * TensorBoard. */
 #include "../math/fp.h"
 #include "events.h"
 
@@ -10,7 +11,9 @@ enum { HPARAMS_EXPERIMENT = 2, HPARAMS_SESSION_START = 3, HPARAMS_SESSION_END = 
 enum { HPARAMS_TEXT = 1, HPARAMS_BOOL = 2, HPARAMS_NUMBER = 3 }; /* DataType */
 enum { HPARAMS_SUCCESS = 1, HPARAMS_FAILURE = 2 };               /* Status */
 
-static int hparams_kind(const gm_hparam *h) { return h->text ? HPARAMS_TEXT : h->is_bool ? HPARAMS_BOOL : HPARAMS_NUMBER; }
+static int hparams_kind(const gm_hparam *h) {
+    return h->text ? HPARAMS_TEXT : h->is_bool ? HPARAMS_BOOL : HPARAMS_NUMBER;
+}
 
 /* google.protobuf.Value */
 static void hparams_value(gm__proto *p, int field, const gm_hparam *h) {
@@ -89,7 +92,8 @@ static bool hparams_check(const gm_events *e, const gm_hparam *params, int64_t n
     return true;
 }
 
-bool gm_events_hparams(gm_events *e, const gm_hparam *params, int64_t n, const char *const *metrics, int64_t n_metrics) {
+bool gm_events_hparams(gm_events *e, const gm_hparam *params, int64_t n, const char *const *metrics,
+                       int64_t n_metrics) {
     if (!gm__events_usable(e, "events_hparams") || !hparams_check(e, params, n, metrics, n_metrics)) return false;
     double now = gm__events_time(e);
     if (n_metrics) {

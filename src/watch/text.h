@@ -7,8 +7,8 @@
 size_t gm__utf8_run(const char *text);
 /* Columns that valid UTF-8 takes on a terminal, one per code point. */
 size_t gm__utf8_columns(const char *text);
-/* `text` between quotes, escaped for JSON, into `out` of `bytes` bytes, cut to fit (never inside an escape or a character).
- * Returns the length. bytes >= 3. */
+/* `text` between quotes, escaped for JSON, into `out` of `bytes` bytes, cut to fit (never inside an escape or a
+ * character). Returns the length. bytes >= 3. */
 size_t gm__json_string(char *out, size_t bytes, const char *text);
 /* The shortest decimal that reads back as `value`; "nan", "inf", "-inf". Returns the length. */
 enum { GM__NUMBER_BYTES = 32 };

@@ -200,7 +200,8 @@ static void wrong_arguments(void) {
 static void full_disk(void) {
     gm__sink sink;
     CHECK(gm__sink_open(&sink, "op", "/dev/full", GM__SINK_APPEND));
-    CHECK(!gm__sink_put(&sink, "op", "abc", 3) && error_says(GM_ERROR_IO, "op: writing /dev/full: No space left on device"));
+    CHECK(!gm__sink_put(&sink, "op", "abc", 3));
+    CHECK(error_says(GM_ERROR_IO, "op: writing /dev/full: No space left on device"));
     CHECK(!gm__sink_close(&sink, "op") && error_says(GM_ERROR_IO, "/dev/full"));
     CHECK(gm__sink_close(&sink, "op"));
 
@@ -235,7 +236,8 @@ static void failing_memory(void) {
             gm_events *e = gm_events_open(in_dir("memory"));
             if (e) snprintf(path, sizeof path, "%s", gm_events_path(e));
             double values[] = { 1, -2, 3 };
-            gm_hparam p[] = { { .name = "optimizer", .text = "adamw" }, { .name = "augment", .number = 1, .is_bool = 1 } };
+            gm_hparam p[] = { { .name = "optimizer", .text = "adamw" },
+                              { .name = "augment", .number = 1, .is_bool = 1 } };
             const char *metric = "loss";
             gm_chart chart = { "losses", "all", "loss/.*" };
             if (e) gm_events_scalar(e, "a", 1, 1);
