@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "../base/dtype.h"
+#include "matmul_job.h"
 
 typedef struct gm_kernels {
     const char *name; /* avx512, avx2, neon, plain */

@@ -1,3 +1,4 @@
 /* templates.h: every kernel template, in no particular order (no include guard: see kernels.h). */
 #include "probe.h"
 #include "convert.h"
+#include "matmul.h"

@@ -16,6 +16,12 @@
 #define GM__STRING2(a) #a
 #define GM__STRING(a) GM__STRING2(a)
 #define GM_INLINE static inline __attribute__((always_inline, unused))
+/* Before a loop of at most 16 constant rounds: unroll it whole, so that arrays of vectors live in registers. */
+#if defined(__clang__)
+#  define GM_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#  define GM_UNROLL _Pragma("GCC unroll 16")
+#endif
 
 #define GM_VF (GM_VBYTES / 4) /* floats in a gm_v */
 #define GM_VD (GM_VBYTES / 8) /* doubles in a gm_vd */
@@ -61,3 +67,5 @@ GM_INLINE gm_vd GM_K(vfmad)(gm_vd a, gm_vd b, gm_vd c) {
     for (int i = 0; i < GM_VD; i++) r[i] = gm_fmad(a[i], b[i], c[i]);
     return r;
 }
+
+#include "transpose.h"

@@ -1,0 +1,387 @@
+/* matmul_tile.h: the text of the matrix product, for one type and one instruction set. It may be included many times;
+ * the library does so from matmul.h, emitted code with hooks of its own.
+ *
+ * Values (docs/numerics.md, "Dot-like sums"): every element of c is a chain acc = fma(a, b, acc) from +0 over each
+ * chunk of 256 k, ascending; part = +0 + acc + acc ... over 64 chunks; total = +0 + part + part ... No part is ever
+ * -0, so the first part is the total's beginning as it stands, and c itself serves as the place of parts and total:
+ * only the parts of later superblocks need a place of their own. Nothing else in this file can touch a bit.
+ *
+ * Speed. A tile is R rows by one, two or four vectors of c held in registers over a whole chunk. One panel of a, R x 256,
+ * is packed just before use, stays in L1 and meets all of a block of b, 256 x NC, packed into L2. Rows are spread
+ * evenly over the panels (16 rows are 8 + 8, not 14 + 2). Where packing would not pay, tiles read a and b in place.
+ * One to four rows against an unpacked b need no tile: see matvec.h.
+ *
+ * Required:
+ *   MM(name)                 the name with suffixes for type and instruction set
+ *   MM_T, MM_V, MM_VN        the type, its vector, lanes of the vector
+ *   MM_LOAD MM_STORE MM_SPLAT MM_VFMA MM_FMA MM_TRANSPOSE   the vocabulary for that type
+ *   GM_MM_MR                 rows of a tile: 4, 6, 8, 10, 12 or 14; accumulators are MR x 2 vectors
+ *   GM_MM_WIDE               rows up to which a tile of four vectors is used
+ *   GM_MM_DIRECT             rows of a tile that reads a in place
+ *   GM_MM_BLOCK_BYTES        of a packed block of b: half of L2
+ * Hooks, all optional (i, j, k count from 0 over the whole product; job is the const gm_mm_job *):
+ *   GM_HOOK_LOAD_A(x, i, k)  an expression of MM_T applied to every element of a as it is packed; likewise
+ *   GM_HOOK_LOAD_B(x, k, j)  for b. Where one is defined that operand is always packed.
+ *   GM_HOOK_RESUME(k0)       whether c holds the part of earlier k as the chunk at k0 (k0 < 16384) begins; default
+ *                            k0 > 0. `1` continues a sum that another call left, cut at a multiple of 16384.
+ *   GM_HOOK_TILE_DONE(job, i, j, rows, cols, c, c_row, c_col)    a statement: this tile of c has its final values and
+ *                            is in L1 (bias, activation, residual)
+ *   GM_HOOK_BLOCK_DONE(job, i, j, rows, cols, c, c_row, c_col)   the same for a finished block, in L2 or L3 (statistics,
+ *                            sums); default: the function job->done, if any, per row */
+
+#if defined(GM_HOOK_LOAD_A)
+#  define MM_PLAIN_A 0
+#else
+#  define MM_PLAIN_A 1
+#  define GM_HOOK_LOAD_A(x, i, k) (x)
+#endif
+#if defined(GM_HOOK_LOAD_B)
+#  define MM_PLAIN_B 0
+#else
+#  define MM_PLAIN_B 1
+#  define GM_HOOK_LOAD_B(x, k, j) (x)
+#endif
+#ifndef GM_HOOK_RESUME
+#  define GM_HOOK_RESUME(k0) ((k0) > 0)
+#endif
+#ifndef GM_HOOK_TILE_DONE
+#  define GM_HOOK_TILE_DONE(job, i, j, rows, cols, c, c_row, c_col) ((void)0)
+#endif
+#ifndef GM_HOOK_BLOCK_DONE
+#  define GM_HOOK_BLOCK_DONE(job, i, j, rows, cols, c, c_row, c_col) MM(done)(job, i, j, rows, cols, c, c_row, c_col)
+#endif
+
+#define MM_NR (2 * MM_VN)
+#define MM_NC (GM_MM_BLOCK_BYTES / (GM_MM_CHUNK * (int)sizeof(MM_T)) / (4 * MM_VN) * (4 * MM_VN))
+#define MM_MIN(x, y) ((x) < (y) ? (x) : (y))
+
+/* The memory a call works in: one panel of a (and what a store of whole vectors spills over), a block of b, parts. */
+enum {
+    MM(a_elements) = GM_MM_MR * GM_MM_CHUNK + 64,
+    MM(b_elements) = GM_MM_CHUNK * MM_NC,
+    MM(part_rows) = 96,
+    MM(work_bytes) = (MM(a_elements) + MM(b_elements) + MM(part_rows) * MM_NC) * (int)sizeof(MM_T)
+};
+
+/* ---- the register tile ---- */
+
+typedef void (*MM(tile_fn))(int64_t kc, const MM_T *a, int64_t a_row, int64_t a_col, const MM_T *b, int64_t b_row,
+                            int64_t b_panel, MM_T *c, int64_t c_row, bool resume);
+
+/* c[R, V vectors] = (resume ? c : +0) + the chain over kc of a[R, kc] b[kc, V vectors]. Every pair of vectors of b is a
+ * panel; b_row is the step of k within one, b_panel the step from one to the next. R and V are constants. */
+GM_INLINE void MM(tile)(const int R, const int V, int64_t kc, const MM_T *a, int64_t a_row, int64_t a_col,
+                        const MM_T *b, int64_t b_row, int64_t b_panel, MM_T *c, int64_t c_row, bool resume) {
+    MM_V acc[GM_MM_MR][4], bv[4];
+    GM_UNROLL
+    for (int i = 0; i < R; i++) {
+        GM_UNROLL
+        for (int v = 0; v < V; v++) acc[i][v] = MM_SPLAT(0);
+    }
+    for (int64_t k = 0; k < kc; k++, a += a_col, b += b_row) {
+        GM_UNROLL
+        for (int v = 0; v < V; v++) bv[v] = MM_LOAD(b + (v / 2) * b_panel + (v % 2) * MM_VN);
+        GM_UNROLL
+        for (int i = 0; i < R; i++) {
+            MM_V av = MM_SPLAT(a[i * a_row]);
+            GM_UNROLL
+            for (int v = 0; v < V; v++) acc[i][v] = MM_VFMA(av, bv[v], acc[i][v]);
+        }
+    }
+    GM_UNROLL
+    for (int i = 0; i < R; i++, c += c_row) {
+        GM_UNROLL
+        for (int v = 0; v < V; v++) {
+            MM_V part = resume ? MM_LOAD(c + v * MM_VN) : MM_SPLAT(0);
+            MM_STORE(c + v * MM_VN, part + acc[i][v]);
+        }
+    }
+}
+
+/* One function per shape: columns of one, two and four vectors; a packed as [k][R], or in place. */
+#define MM_TILE_ARGS                                                                                                   \
+    (int64_t kc, const MM_T *a, int64_t a_row, int64_t a_col, const MM_T *b, int64_t b_row, int64_t b_panel, MM_T *c,  \
+     int64_t c_row, bool resume)
+#define MM_TILE_PACKED(name, R, V)                                                                                     \
+    static void MM(name) MM_TILE_ARGS {                                                                                \
+        (void)a_row, (void)a_col;                                                                                      \
+        MM(tile)(R, V, kc, a, 1, R, b, b_row, b_panel, c, c_row, resume);                                              \
+    }
+#define MM_TILE_PLACE(name, R, V)                                                                                      \
+    static void MM(name) MM_TILE_ARGS { MM(tile)(R, V, kc, a, a_row, a_col, b, b_row, b_panel, c, c_row, resume); }
+#define MM_PACKED(R) MM_TILE_PACKED(packed1_##R, R, 1) MM_TILE_PACKED(packed2_##R, R, 2)
+#define MM_WIDE(R) MM_TILE_PACKED(wide_##R, R, 4)
+#define MM_PLACE(R) MM_TILE_PLACE(place1_##R, R, 1) MM_TILE_PLACE(place2_##R, R, 2)
+
+#define MM_ROWS_1(X) X(1)
+#define MM_ROWS_2(X) X(1) X(2)
+#define MM_ROWS_4(X) MM_ROWS_2(X) X(3) X(4)
+#define MM_ROWS_6(X) MM_ROWS_4(X) X(5) X(6)
+#define MM_ROWS_8(X) MM_ROWS_6(X) X(7) X(8)
+#define MM_ROWS_10(X) MM_ROWS_8(X) X(9) X(10)
+#define MM_ROWS_12(X) MM_ROWS_10(X) X(11) X(12)
+#define MM_ROWS_14(X) MM_ROWS_12(X) X(13) X(14)
+#define MM_ROWS(n, X) GM__PASTE(MM_ROWS, n)(X)
+
+MM_ROWS(GM_MM_MR, MM_PACKED)
+MM_ROWS(GM_MM_WIDE, MM_WIDE)
+MM_ROWS(GM_MM_DIRECT, MM_PLACE)
+
+enum { MM(packed1), MM(packed2), MM(wide), MM(place1), MM(place2) };
+#define MM_NAME_PACKED1(R) MM(packed1_##R),
+#define MM_NAME_PACKED2(R) MM(packed2_##R),
+#define MM_NAME_WIDE(R) MM(wide_##R),
+#define MM_NAME_PLACE1(R) MM(place1_##R),
+#define MM_NAME_PLACE2(R) MM(place2_##R),
+static const MM(tile_fn) MM(tiles)[5][GM_MM_MR + 1] = {
+    { NULL, MM_ROWS(GM_MM_MR, MM_NAME_PACKED1) },    { NULL, MM_ROWS(GM_MM_MR, MM_NAME_PACKED2) },
+    { NULL, MM_ROWS(GM_MM_WIDE, MM_NAME_WIDE) },     { NULL, MM_ROWS(GM_MM_DIRECT, MM_NAME_PLACE1) },
+    { NULL, MM_ROWS(GM_MM_DIRECT, MM_NAME_PLACE2) },
+};
+
+/* ---- packing ---- */
+
+static void MM(pack_a_any)(const gm_mm_job *job, int64_t i0, int64_t rows, int64_t k0, int64_t kc, MM_T *p) {
+    const MM_T *a = (const MM_T *)job->a + i0 * job->a_row + k0 * job->a_col;
+    for (int64_t k = 0; k < kc; k++, a += job->a_col)
+        for (int64_t i = 0; i < rows; i++) *p++ = GM_HOOK_LOAD_A(a[i * job->a_row], i0 + i, k0 + k);
+}
+
+/* Rows of a are contiguous: transpose squares. A store of a whole vector spills over the next k, which is written
+ * later; so groups of rows go from the last to the first. */
+static void MM(pack_a_rows)(const gm_mm_job *job, int64_t i0, int64_t rows, int64_t k0, int64_t kc, MM_T *p) {
+    const MM_T *a = (const MM_T *)job->a + i0 * job->a_row + k0;
+    int64_t whole = kc / MM_VN * MM_VN;
+    for (int64_t k = 0; k < whole; k += MM_VN) {
+        for (int64_t g = (rows - 1) / MM_VN * MM_VN; g >= 0; g -= MM_VN) {
+            MM_V v[MM_VN];
+            GM_UNROLL
+            for (int i = 0; i < MM_VN; i++) v[i] = MM_LOAD(a + k + MM_MIN(g + i, rows - 1) * job->a_row);
+            MM_TRANSPOSE(v);
+            GM_UNROLL
+            for (int i = 0; i < MM_VN; i++) MM_STORE(p + (k + i) * rows + g, v[i]);
+        }
+    }
+    MM(pack_a_any)(job, i0, rows, k0 + whole, kc - whole, p + whole * rows);
+}
+
+/* p[k][rows] = a[i0 + .., k0 + ..]; p has room for 64 elements more. */
+static void MM(pack_a)(const gm_mm_job *job, int64_t i0, int64_t rows, int64_t k0, int64_t kc, MM_T *p) {
+    if (MM_PLAIN_A && job->a_col == 1) MM(pack_a_rows)(job, i0, rows, k0, kc, p);
+    else MM(pack_a_any)(job, i0, rows, k0, kc, p);
+}
+
+static void MM(pack_b_any)(const gm_mm_job *job, int64_t k0, int64_t kc, int64_t j0, int64_t cols, MM_T *p) {
+    const MM_T *b = (const MM_T *)job->b + k0 * job->b_row + j0 * job->b_col;
+    for (int64_t k = 0; k < kc; k++, b += job->b_row, p += MM_NR) {
+        for (int64_t j = 0; j < cols; j++) p[j] = GM_HOOK_LOAD_B(b[j * job->b_col], k0 + k, j0 + j);
+        for (int64_t j = cols; j < MM_NR; j++) p[j] = 0;
+    }
+}
+
+/* Rows of b are contiguous: two panels at a time, so that a row is read in longer runs. */
+static void MM(pack_b_rows)(const gm_mm_job *job, int64_t k0, int64_t kc, int64_t j0, int64_t step, MM_T *p) {
+    const MM_T *b = (const MM_T *)job->b + k0 * job->b_row + j0;
+    for (int64_t k = 0; k < kc; k++, b += job->b_row, p += MM_NR) {
+        MM_V v[4];
+        GM_UNROLL
+        for (int i = 0; i < 4; i++) v[i] = MM_LOAD(b + i * MM_VN);
+        MM_STORE(p, v[0]), MM_STORE(p + MM_VN, v[1]);
+        MM_STORE(p + step, v[2]), MM_STORE(p + step + MM_VN, v[3]);
+    }
+}
+
+/* Columns of b are contiguous: transpose squares. Columns past the last are zeros. */
+static void MM(pack_b_cols)(const gm_mm_job *job, int64_t k0, int64_t kc, int64_t j0, int64_t cols, MM_T *p) {
+    const MM_T *b = (const MM_T *)job->b + k0 + j0 * job->b_col;
+    int64_t whole = kc / MM_VN * MM_VN;
+    for (int64_t k = 0; k < whole; k += MM_VN) {
+        for (int64_t g = 0; g < MM_NR; g += MM_VN) {
+            MM_V v[MM_VN];
+            GM_UNROLL
+            for (int i = 0; i < MM_VN; i++)
+                v[i] = g + i < cols ? MM_LOAD(b + k + (g + i) * job->b_col) : MM_SPLAT(0);
+            MM_TRANSPOSE(v);
+            GM_UNROLL
+            for (int i = 0; i < MM_VN; i++) MM_STORE(p + (k + i) * MM_NR + g, v[i]);
+        }
+    }
+    MM(pack_b_any)(job, k0 + whole, kc - whole, j0, cols, p + whole * MM_NR);
+}
+
+/* p[(j / NR)][k][NR] = b[k0 + .., j0 + ..] with `step` elements from panel to panel. */
+static void MM(pack_b)(const gm_mm_job *job, int64_t k0, int64_t kc, int64_t j0, int64_t cols, MM_T *p, int64_t step) {
+    for (int64_t j = 0; j < cols; j += MM_NR, p += step) {
+        int64_t here = MM_MIN(cols - j, MM_NR);
+        if (MM_PLAIN_B && job->b_col == 1 && cols - j >= 2 * MM_NR) {
+            MM(pack_b_rows)(job, k0, kc, j0 + j, step, p);
+            j += MM_NR, p += step;
+        } else if (MM_PLAIN_B && job->b_row == 1) {
+            MM(pack_b_cols)(job, k0, kc, j0 + j, here, p);
+        } else {
+            MM(pack_b_any)(job, k0, kc, j0 + j, here, p);
+        }
+    }
+}
+
+/* ---- one chunk of k over a block of c ---- */
+
+typedef struct {
+    const gm_mm_job *job;
+    int64_t i0, j0, rows, cols, k0, kc; /* the block of c, the chunk of k */
+    MM_T *c;                            /* where its sums are: c itself, or a place for parts */
+    int64_t c_row, c_col;
+    bool resume, last, a_in_place;
+    const MM_T *b, *b_tail; /* panels of b, or b itself; then a packed copy of its last columns */
+    int64_t b_row, b_panel;
+    MM_T *a_panel;
+} MM(step);
+
+/* A tile that c cannot take whole goes through memory of its own. */
+static void MM(tile_part)(MM(tile_fn) f, const MM(step) *s, const MM_T *a, const MM_T *b, int64_t b_row, MM_T *c,
+                          int64_t rows, int64_t cols) {
+    MM_T sums[GM_MM_MR * 4 * MM_VN];
+    f(s->kc, a, s->job->a_row, s->job->a_col, b, b_row, s->b_panel, sums, 4 * MM_VN, false);
+    for (int64_t i = 0; i < rows; i++) {
+        const MM_T *from = sums + i * 4 * MM_VN;
+        MM_T *to = c + i * s->c_row;
+        for (int64_t j = 0; j < cols; j++) to[j * s->c_col] = (s->resume ? to[j * s->c_col] : 0) + from[j];
+    }
+}
+
+/* All tiles of `rows` rows from row i of the block on; `a` is their panel, or a itself. */
+static void MM(tile_row)(const MM(step) *s, int64_t i, int64_t rows, const MM_T *a) {
+    int one = s->a_in_place ? MM(place1) : MM(packed1), two = s->a_in_place ? MM(place2) : MM(packed2);
+    bool wide = !s->a_in_place && rows <= GM_MM_WIDE;
+    for (int64_t j = 0, width; j < s->cols; j += width) {
+        int64_t left = s->cols - j;
+        int kind = wide && left >= 4 * MM_VN ? MM(wide) : left > MM_VN ? two : one;
+        width = kind == MM(wide) ? 4 * MM_VN : kind == two ? MM_NR : MM_VN;
+        bool tail = s->b_tail && left < MM_NR;
+        const MM_T *b = tail ? s->b_tail : s->b + j / MM_NR * s->b_panel;
+        int64_t b_row = tail ? MM_NR : s->b_row;
+        MM(tile_fn) f = MM(tiles)[kind][rows];
+        MM_T *c = s->c + i * s->c_row + j * s->c_col;
+        if (left >= width && s->c_col == 1)
+            f(s->kc, a, s->job->a_row, s->job->a_col, b, b_row, s->b_panel, c, s->c_row, s->resume);
+        else
+            MM(tile_part)(f, s, a, b, b_row, c, rows, MM_MIN(left, width));
+        if (s->last)
+            GM_HOOK_TILE_DONE(s->job, s->i0 + i, s->j0 + j, rows, MM_MIN(left, width), c, s->c_row, s->c_col);
+    }
+}
+
+static void MM(tiles_of_chunk)(const MM(step) *s) {
+    int64_t most = s->a_in_place ? GM_MM_DIRECT : GM_MM_MR, panels = (s->rows + most - 1) / most;
+    for (int64_t t = 0; t < panels; t++) {
+        int64_t i = s->rows * t / panels, rows = s->rows * (t + 1) / panels - i;
+        const MM_T *a = (const MM_T *)s->job->a + (s->i0 + i) * s->job->a_row + s->k0 * s->job->a_col;
+        if (!s->a_in_place) MM(pack_a)(s->job, s->i0 + i, rows, s->k0, s->kc, s->a_panel);
+        MM(tile_row)(s, i, rows, s->a_in_place ? a : s->a_panel);
+    }
+}
+
+/* ---- blocks of c ---- */
+
+static void MM(done)(const gm_mm_job *job, int64_t i, int64_t j, int64_t rows, int64_t cols, MM_T *c, int64_t c_row,
+                     int64_t c_col) {
+    if (!job->done) return;
+    for (int64_t r = 0; r < rows; r++) job->done(job->env, job->batch, i + r, j, cols, c + r * c_row, c_col);
+}
+
+/* The end of a later superblock: total += part. */
+static void MM(add_parts)(const MM(step) *s, MM_T *c) {
+    for (int64_t i = 0; i < s->rows; i++)
+        for (int64_t j = 0; j < s->cols; j++)
+            c[i * s->job->c_row + j * s->job->c_col] += s->c[i * s->c_row + j];
+}
+
+static void MM(zero)(const gm_mm_job *job, int64_t rows, int64_t cols, MM_T *c) {
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j < cols; j++) c[i * job->c_row + j * job->c_col] = 0;
+}
+
+/* Where packing b would cost more than it brings: few rows will use it, or all of it lies in the nearest caches. */
+static bool MM(b_in_place)(const gm_mm_job *job, int64_t rows, int64_t cols) {
+    if (!MM_PLAIN_B || job->b_packed || job->b_col != 1) return false;
+    return rows <= 2 * GM_MM_MR || MM_MIN(job->k, GM_MM_CHUNK) * cols * (int64_t)sizeof(MM_T) <= 32 << 10;
+}
+
+/* Point the step at the b of its chunk, packing it first where it must be. */
+static void MM(choose_b)(MM(step) *s, bool in_place, MM_T *room) {
+    const gm_mm_job *job = s->job;
+    s->b_tail = NULL;
+    if (job->b_packed) {
+        s->b = (const MM_T *)job->b_packed + s->j0 * job->k + s->k0 * MM_NR;
+        s->b_row = MM_NR, s->b_panel = job->k * MM_NR;
+    } else if (!in_place) {
+        MM(pack_b)(job, s->k0, s->kc, s->j0, s->cols, room, s->kc * MM_NR);
+        s->b = room, s->b_row = MM_NR, s->b_panel = s->kc * MM_NR;
+    } else {
+        s->b = (const MM_T *)job->b + s->k0 * job->b_row + s->j0;
+        s->b_row = job->b_row, s->b_panel = MM_NR;
+        int64_t tail = s->cols % MM_NR;
+        if (tail && tail != MM_VN) {
+            MM(pack_b)(job, s->k0, s->kc, s->j0 + s->cols - tail, tail, room, 0);
+            s->b_tail = room;
+        }
+    }
+}
+
+/* One block of c, whole k. `cols` <= NC; `rows` <= part_rows where k > 16384. */
+static void MM(block)(const gm_mm_job *job, int64_t i0, int64_t rows, int64_t j0, int64_t cols, MM_T *work) {
+    MM_T *c = (MM_T *)job->c + i0 * job->c_row + j0 * job->c_col, *room = work + MM(a_elements);
+    bool in_place = MM(b_in_place)(job, rows, cols);
+    MM(step) s = { .job = job, .i0 = i0, .j0 = j0, .rows = rows, .cols = cols, .a_panel = work };
+    s.a_in_place = MM_PLAIN_A && cols <= 4 * MM_NR;
+    if (job->k == 0) MM(zero)(job, rows, cols, c);
+    for (s.k0 = 0; s.k0 < job->k; s.k0 += GM_MM_CHUNK) {
+        bool first = s.k0 < GM_MM_SUPER, ends = s.k0 + GM_MM_CHUNK >= job->k;
+        s.kc = MM_MIN(job->k - s.k0, GM_MM_CHUNK);
+        s.c = first ? c : room + MM(b_elements);
+        s.c_row = first ? job->c_row : MM_NC, s.c_col = first ? job->c_col : 1;
+        s.resume = first ? GM_HOOK_RESUME(s.k0) : s.k0 % GM_MM_SUPER != 0;
+        s.last = first && ends;
+        MM(choose_b)(&s, in_place, room);
+        MM(tiles_of_chunk)(&s);
+        if (!first && (ends || (s.k0 + GM_MM_CHUNK) % GM_MM_SUPER == 0)) MM(add_parts)(&s, c);
+    }
+    if (job->k == 0 || job->k > GM_MM_SUPER) GM_HOOK_TILE_DONE(job, i0, j0, rows, cols, c, job->c_row, job->c_col);
+    GM_HOOK_BLOCK_DONE(job, i0, j0, rows, cols, c, job->c_row, job->c_col);
+}
+
+/* c[i0 .. i1, j0 .. j1] of the product; j0 a multiple of NR where b is packed. `work` has work_bytes. */
+static void MM(product)(const gm_mm_job *job, int64_t i0, int64_t i1, int64_t j0, int64_t j1, void *work) {
+    int64_t most = job->k > GM_MM_SUPER ? MM(part_rows) : i1 - i0;
+    for (int64_t j = j0; j < j1; j += MM_NC)
+        for (int64_t i = i0; i < i1; i += most)
+            MM(block)(job, i, MM_MIN(i1 - i, most), j, MM_MIN(j1 - j, MM_NC), work);
+}
+
+#undef MM_PLAIN_A
+#undef MM_PLAIN_B
+#undef GM_HOOK_LOAD_A
+#undef GM_HOOK_LOAD_B
+#undef GM_HOOK_RESUME
+#undef GM_HOOK_TILE_DONE
+#undef GM_HOOK_BLOCK_DONE
+#undef MM_TILE_ARGS
+#undef MM_TILE_PACKED
+#undef MM_TILE_PLACE
+#undef MM_PACKED
+#undef MM_WIDE
+#undef MM_PLACE
+#undef MM_ROWS_1
+#undef MM_ROWS_2
+#undef MM_ROWS_4
+#undef MM_ROWS_6
+#undef MM_ROWS_8
+#undef MM_ROWS_10
+#undef MM_ROWS_12
+#undef MM_ROWS_14
+#undef MM_ROWS
+#undef MM_NAME_PACKED1
+#undef MM_NAME_PACKED2
+#undef MM_NAME_WIDE
+#undef MM_NAME_PLACE1
+#undef MM_NAME_PLACE2
