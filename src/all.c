@@ -20,6 +20,7 @@
 #include "base/object.c"
 #include "base/pool.c"
 #include "base/scope.c"
+#include "kernels/gemm.c"
 #include "kernels/isa_avx2.c"
 #include "kernels/isa_avx512.c"
 #include "kernels/isa_neon.c"
