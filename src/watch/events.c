@@ -152,15 +152,21 @@ static bool events_open_sink(gm_events *e, const char *logdir, const gm_events_o
     return gm_fail(GM_ERROR_IO, "events_open: no free file name in %s", logdir);
 }
 
-static bool events_put_head(gm_events *e, const gm_events_open_args *o) {
-    gm__events_begin(e, 0);
-    gm__proto_text(&e->record, EVENT_FILE_VERSION, "brain.Event:2");
-    if (!gm__events_end(e, "events_open") || !o->purge_step.set) return gm_ok();
-    gm__events_begin(e, o->purge_step.v);
+static bool events_put_start(gm_events *e, int64_t step) {
+    gm__events_begin(e, step);
     size_t log = gm__proto_open(&e->record, EVENT_SESSION_LOG);
     gm__proto_int(&e->record, 1, EVENT_SESSION_START);
     gm__proto_close(&e->record, log);
     return gm__events_end(e, "events_open");
+}
+
+/* TensorBoard takes the first start that it sees in a folder for the run's own and forgets nothing; a file that was opened
+ * without a purge step has none, so the start is written twice. */
+static bool events_put_head(gm_events *e, const gm_events_open_args *o) {
+    gm__events_begin(e, 0);
+    gm__proto_text(&e->record, EVENT_FILE_VERSION, "brain.Event:2");
+    if (!gm__events_end(e, "events_open")) return false;
+    return !o->purge_step.set || (events_put_start(e, o->purge_step.v) && events_put_start(e, o->purge_step.v));
 }
 
 static bool events_check_args(const char *logdir, const gm_events_open_args *o) {

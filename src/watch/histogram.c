@@ -88,8 +88,9 @@ static size_t histogram_pack(const gm__histogram *h, double *limit, double *coun
 }
 
 bool gm__histogram_encode(const gm__histogram *h, gm__proto *p) {
-    double *limit = gm_alloc(2 * HISTOGRAM_BUCKETS * sizeof *limit), *count = limit + HISTOGRAM_BUCKETS;
+    double *limit = gm_alloc(2 * HISTOGRAM_BUCKETS * sizeof *limit);
     if (!limit) return false;
+    double *count = limit + HISTOGRAM_BUCKETS;
     size_t n = histogram_pack(h, limit, count);
     gm__proto_double(p, 1, h->n ? h->min : 0);
     gm__proto_double(p, 2, h->n ? h->max : 0);
