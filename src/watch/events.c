@@ -160,8 +160,8 @@ static bool events_put_start(gm_events *e, int64_t step) {
     return gm__events_end(e, "events_open");
 }
 
-/* TensorBoard takes the first start that it sees in a folder for the run's own and forgets nothing; a file that was opened
- * without a purge step has none, so the start is written twice. */
+/* TensorBoard takes the first start that it sees in a folder for the run's own and forgets nothing; a file that was
+ * opened without a purge step has none, so the start is written twice. */
 static bool events_put_head(gm_events *e, const gm_events_open_args *o) {
     gm__events_begin(e, 0);
     gm__proto_text(&e->record, EVENT_FILE_VERSION, "brain.Event:2");

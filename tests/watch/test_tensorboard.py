@@ -1,5 +1,5 @@
-"""Reads event files that Gemel wrote with the tensorboard package: as raw events, after its conversion of old forms, and
-through a running TensorBoard, with both of its loaders."""
+"""Reads event files that Gemel wrote with the tensorboard package: as raw events, after its conversion of old forms,
+and through a running TensorBoard, with both of its loaders."""
 
 import bisect
 import glob
@@ -129,7 +129,8 @@ class RawEvents(unittest.TestCase):
 
     def test_text(self):
         events = self.main.Tensors("notes")
-        self.assertEqual(events[0].tensor_proto.string_val[0].decode(), "# Title\n\n| a | b |\n|---|---|\n| 1 | \u00e9 |\n")
+        first = events[0].tensor_proto.string_val[0].decode()
+        self.assertEqual(first, "# Title\n\n| a | b |\n|---|---|\n| 1 | \u00e9 |\n")
         self.assertEqual(events[1].tensor_proto.string_val[0], b"")
         self.assertEqual(self.main.SummaryMetadata("notes").plugin_data.plugin_name, "text")
 

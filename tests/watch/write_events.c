@@ -34,7 +34,8 @@ static void write_images(gm_events *e) {
     enum { HEIGHT = 61, WIDTH = 83 };
     static uint8_t pixels[HEIGHT * WIDTH * 4];
     for (int channels = 1; channels <= 4; channels++) {
-        for (int i = 0; i < HEIGHT * WIDTH * channels; i++) pixels[i] = (uint8_t)(i * 7 + i / 83 * 3 + (i % 5) * (i % 11));
+        for (int i = 0; i < HEIGHT * WIDTH * channels; i++)
+            pixels[i] = (uint8_t)(i * 7 + i / 83 * 3 + (i % 5) * (i % 11));
         gm_events_image(e, tags[channels], 10, pixels, HEIGHT, WIDTH, channels);
     }
 }
