@@ -27,6 +27,7 @@
 #include "kernels/isa_plain.c"
 #include "kernels/loops.c"
 #include "kernels/select.c"
+#include "tensor/pack.c"
 #include "tensor/shape.c"
 #include "tensor/storage.c"
 #include "tensor/tensor.c"
