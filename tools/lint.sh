@@ -1,6 +1,6 @@
 #!/bin/sh
 # lint.sh: figures and rules of style. Prints the lengths of functions and files and every breach; fails on a breach.
-# --rules prints breaches only.
+# --rules prints breaches only, and lets lines of up to 140 characters pass unless GEMEL_STRICT is set (in CI).
 #
 # Rules: no function over 120 lines; no line over 120 characters; no tab, trailing blank, // comment or note of
 # unfinished work; a head comment in every source file; rooms include only what is above them; a static function's name
@@ -12,7 +12,8 @@ cd "$(dirname "$0")/.."
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 figures=1
-[ "${1-}" = --rules ] && figures=
+widest=120
+[ "${1-}" = --rules ] && figures= && [ -z "${GEMEL_STRICT-}" ] && widest=140
 users='nn optim data train formats zoo deploy'
 
 find src include tools tests bench examples bindings \( -name '*.c' -o -name '*.h' -o -name '*.def' -o -name '*.sh' \) \
@@ -21,7 +22,7 @@ grep '\.[ch]$' "$work/files" >"$work/sources"
 grep '^src/' "$work/sources" >"$work/library"
 
 xargs awk -f tools/lint/functions.awk <"$work/sources" | sort -n >"$work/functions"
-xargs awk -f tools/lint/text.awk <"$work/files" >"$work/breaches"
+xargs awk -v widest=$widest -f tools/lint/text.awk <"$work/files" >"$work/breaches"
 xargs awk -v rooms="$(cat tools/rooms.txt)" -v users="$users" -f tools/lint/rooms.awk <"$work/library" >>"$work/breaches"
 awk '$1 > 120 { print $2 ": function " $3 " has " $1 " lines, at most 120" }' "$work/functions" >>"$work/breaches"
 

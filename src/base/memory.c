@@ -115,9 +115,10 @@ static int memory_large_find(size_t bytes) {
 }
 
 static void *memory_map_large(size_t bytes) {
-    void *block = aligned_alloc(bytes >= MEMORY_HUGE ? MEMORY_HUGE : 4096, bytes);
+    void *block; /* posix_memalign: aligned_alloc would want the size to be a multiple of the alignment */
+    if (posix_memalign(&block, bytes >= MEMORY_HUGE ? MEMORY_HUGE : 4096, bytes)) return NULL;
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
-    if (block && bytes >= MEMORY_HUGE) madvise(block, bytes, MADV_HUGEPAGE);
+    if (bytes >= MEMORY_HUGE) madvise(block, bytes, MADV_HUGEPAGE);
 #endif
     return block;
 }

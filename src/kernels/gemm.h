@@ -1,5 +1,5 @@
-/* gemm.h: matrix products, batched, of any strides, threaded; the values are those of docs/numerics.md, "Dot-like sums",
- * bit for bit, whatever the strides, the threads, the batch or the instruction set.
+/* gemm.h: matrix products, batched, of any strides, threaded; the values are those of docs/numerics.md, "Dot-like
+ * sums", bit for bit, whatever the strides, the threads, the batch or the instruction set.
  *
  *     c[i, j] = sum over k of a[i, k] * b[k, j]          a [m, k], b [k, n], c [m, n], for every batch entry
  *

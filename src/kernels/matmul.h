@@ -1,8 +1,8 @@
 /* matmul.h: the matrix product kernels of the library: matmul_tile.h and matvec.h for float and double, tile shapes per
  * instruction set, and the integer products. Drivers: gemm.c.
  *
- * matmul_T:          c[i0 .. i1, j0 .. j1] of a product, in `work` (64-byte aligned, work_bytes); j0 is a multiple of nr
- * matmul_pack_T:     b -> panels [n / NR][k][NR], the panels of columns j0 .. j1 (j0 a multiple of nr)
+ * matmul_T:          c[i0 .. i1, j0 .. j1] of a product, in `work` (64-byte aligned, work_bytes); j0 is a multiple of
+ * nr matmul_pack_T:     b -> panels [n / NR][k][NR], the panels of columns j0 .. j1 (j0 a multiple of nr)
  * matmul_geometry_T: the tile and work_bytes
  * matmul_s8:         int8 or uint8 (a_unsigned) a, int8 b, int32 c
  * matmul_i32, i64:   sums modulo 2^32 and 2^64 */

@@ -1,5 +1,6 @@
-/* matmul_int.h: integer products, one row of c at a time: sums of a row of b, scaled, in a run that stays in L1. Integer
- * sums wrap, so their order is free. b with contiguous rows is the fast case; others are gathered, a row at a time. */
+/* matmul_int.h: integer products, one row of c at a time: sums of a row of b, scaled, in a run that stays in L1.
+ * Integer sums wrap, so their order is free. b with contiguous rows is the fast case; others are gathered, a row at a
+ * time. */
 
 enum { GM_K(mi_run) = 512 };
 

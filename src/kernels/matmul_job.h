@@ -13,7 +13,8 @@
  * elements apart and hold T, the type of c; `batch` is the entry they belong to. Runs on any thread. */
 typedef void (*gm_mm_done)(void *env, int64_t batch, int64_t row, int64_t col, int64_t n, void *values, int64_t stride);
 
-/* Numbers of the contract: a chain of fused multiply-adds covers GM_MM_CHUNK of k; GM_MM_SUPER of k make a superblock. */
+/* Numbers of the contract: a chain of fused multiply-adds covers GM_MM_CHUNK of k; GM_MM_SUPER of k make a
+ * superblock. */
 enum { GM_MM_CHUNK = 256, GM_MM_SUPER = 64 * GM_MM_CHUNK };
 
 /* One product. b_packed: b as panels [n / NR][k][NR], padded with zeros, NR from the kernel's geometry; else NULL. */

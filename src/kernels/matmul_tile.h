@@ -6,8 +6,8 @@
  * -0, so the first part is the total's beginning as it stands, and c itself serves as the place of parts and total:
  * only the parts of later superblocks need a place of their own. Nothing else in this file can touch a bit.
  *
- * Speed. A tile is R rows by one, two or four vectors of c held in registers over a whole chunk. One panel of a, R x 256,
- * is packed just before use, stays in L1 and meets all of a block of b, 256 x NC, packed into L2. Rows are spread
+ * Speed. A tile is R rows by one, two or four vectors of c held in registers over a whole chunk. One panel of a, R x
+ * 256, is packed just before use, stays in L1 and meets all of a block of b, 256 x NC, packed into L2. Rows are spread
  * evenly over the panels (16 rows are 8 + 8, not 14 + 2). Where packing would not pay, tiles read a and b in place.
  * One to four rows against an unpacked b need no tile: see matvec.h.
  *
@@ -26,7 +26,8 @@
  *                            k0 > 0. `1` continues a sum that another call left, cut at a multiple of 16384.
  *   GM_HOOK_TILE_DONE(job, i, j, rows, cols, c, c_row, c_col)    a statement: this tile of c has its final values and
  *                            is in L1 (bias, activation, residual)
- *   GM_HOOK_BLOCK_DONE(job, i, j, rows, cols, c, c_row, c_col)   the same for a finished block, in L2 or L3 (statistics,
+ *   GM_HOOK_BLOCK_DONE(job, i, j, rows, cols, c, c_row, c_col)   the same for a finished block, in L2 or L3
+ * (statistics,
  *                            sums); default: the function job->done, if any, per row */
 
 #if defined(GM_HOOK_LOAD_A)

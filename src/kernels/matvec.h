@@ -1,5 +1,5 @@
-/* matvec.h: one to four rows of a against an unpacked b, for one type and one instruction set: the products whose time is
- * that of reading b once. Same values and the same macros as matmul_tile.h, which it follows.
+/* matvec.h: one to four rows of a against an unpacked b, for one type and one instruction set: the products whose time
+ * is that of reading b once. Same values and the same macros as matmul_tile.h, which it follows.
  *
  * Rows of b contiguous: eight rows of b at a time meet a run of sums that stays in L1; eight long streams suit the
  * prefetcher. Columns contiguous (the weights [out, in] of a linear layer): lanes are columns, and squares of b are

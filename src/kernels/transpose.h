@@ -1,7 +1,7 @@
 /* transpose.h: zips and square transposes of native vectors, part of the vocabulary (vocab.h includes it).
  *
- * gm_ziplo(a, b) is a0 b0 a1 b1 ..., gm_ziphi the same of the upper halves. log2(n) rounds in which row i is zipped with
- * row i + n / 2 transpose an n x n block: the one formula serves every vector length and both types. */
+ * gm_ziplo(a, b) is a0 b0 a1 b1 ..., gm_ziphi the same of the upper halves. log2(n) rounds in which row i is zipped
+ * with row i + n / 2 transpose an n x n block: the one formula serves every vector length and both types. */
 
 #if GM_VBYTES == 64
 #  define gm_ziplo(a, b) \

@@ -210,7 +210,7 @@ static void no_negative_zero(void) {
                             .c = c, .c_row = 2, .c_col = 1, .kernels = table(i) };
         CHECK(gm__gemm_f32(&g));
         CHECK(c[0] == 0 && !signbit(c[0]) && c[1] == 0 && !signbit(c[1]), "%s: %g", isas[i], (double)c[0]);
-        g.m = 2, g.n = 1, g.c_row = 1;
+        g.m = 2, g.n = 1, g.a_row = 0, g.c_row = 1;
         CHECK(gm__gemm_f32(&g) && !signbit(c[0]) && !signbit(c[1]));
     }
 }
@@ -307,7 +307,10 @@ static void integers(void) {
                     uint64_t sum = 0;
                     for (int l = 0; l < L; l++) {
                         int64_t ia = i * L + l, ib = l * g.b_row + j * g.b_col;
-                        uint64_t x = kind == 0 ? (uint64_t)a8[ia] : kind == 1 ? (uint8_t)a8[ia] : kind == 2 ? (uint64_t)a32[ia] : (uint64_t)a64[ia];
+                        uint64_t x = kind == 0   ? (uint64_t)a8[ia]
+                                     : kind == 1 ? (uint8_t)a8[ia]
+                                     : kind == 2 ? (uint64_t)a32[ia]
+                                                 : (uint64_t)a64[ia];
                         sum += x * (kind < 2 ? (uint64_t)b8[ib] : kind == 2 ? (uint64_t)b32[ib] : (uint64_t)b64[ib]);
                     }
                     wrong[kind] += kind < 3 ? (uint32_t)c32[i * J + j] != (uint32_t)sum : (uint64_t)c64[i * J + j] != sum;

@@ -12,7 +12,7 @@ FNR == 1 {
 source {
     wide = $0
     gsub(/[\200-\277]/, "", wide) # the length in characters, not bytes
-    if (length(wide) > 120) say("line of " length(wide) " characters, at most 120")
+    if (length(wide) > widest) say("line of " length(wide) " characters, at most " widest)
     if ($0 !~ /\/[\/*]|\*\// && !comment) next
     text = $0
     if (comment) {
