@@ -12,3 +12,7 @@
 #undef GM_HAS_FMA
 #undef GM_VF
 #undef GM_VD
+#undef gm_ziplo
+#undef gm_ziphi
+#undef gm_ziplod
+#undef gm_ziphid

@@ -288,8 +288,14 @@ static void integers(void) {
     static int8_t a8[I * L], b8[L * J];
     static int32_t a32[I * L], b32[L * J], c32[I * J];
     static int64_t a64[I * L], b64[L * J], c64[I * J];
-    for (int i = 0; i < I * L; i++) a64[i] = (int64_t)random_u32() << 32 | random_u32(), a32[i] = (int32_t)a64[i], a8[i] = (int8_t)a64[i];
-    for (int i = 0; i < L * J; i++) b64[i] = (int64_t)random_u32() << 32 | random_u32(), b32[i] = (int32_t)b64[i], b8[i] = (int8_t)b64[i];
+    for (int i = 0; i < I * L; i++) {
+        a64[i] = (int64_t)((uint64_t)random_u32() << 32 | random_u32());
+        a32[i] = (int32_t)a64[i], a8[i] = (int8_t)a64[i];
+    }
+    for (int i = 0; i < L * J; i++) {
+        b64[i] = (int64_t)((uint64_t)random_u32() << 32 | random_u32());
+        b32[i] = (int32_t)b64[i], b8[i] = (int8_t)b64[i];
+    }
     for (int t = 0; t < 4 * 2; t++) {
         const gm_kernels *kernels = table(t / 2);
         bool turned = t % 2; /* b [L, J] as the transpose of the same memory read as [J, L] */
