@@ -35,6 +35,7 @@
 #include "watch/events.c"
 #include "watch/histogram.c"
 #include "watch/hparams.c"
+#include "watch/progress.c"
 #include "watch/proto.c"
 #include "watch/sink.c"
 #include "watch/text.c"

@@ -59,9 +59,33 @@ GM_API bool gm_events_hparams(gm_events *events, const gm_hparam *params, int64_
 typedef struct { const char *category, *title, *tag_pattern; } gm_chart;
 GM_API bool gm_events_charts(gm_events *events, const gm_chart *charts, int64_t n);
 
+/* ---- Progress ------------------------------------------------------------------------------------------------
+ * On a terminal one line at the bottom of standard error, drawn anew in place; log lines pass above it. Elsewhere (a pipe, a
+ * log callback, TERM=dumb) plain lines now and then, through the log. GM_LOG=0 silences both. */
+
+typedef struct gm_progress gm_progress;
+typedef struct {
+    size_t size;
+    const char *unit;  /* of the counts, for the rate: "images" gives "512 images/s" */
+    double interval;   /* seconds between plain lines, default 10 */
+    int32_t utf8;      /* draw with block characters */
+    int32_t reserved;
+    gm_int terminal;   /* 1 or 0 instead of looking at standard error */
+} gm_progress_args;
+
+/* `total` 0: unknown, no bar and no time left. `label` (may be NULL) stands in front. */
+GM_API gm_progress *gm_progress_new_with(int64_t total, const char *label, const gm_progress_args *args);
+/* `done` of the total are done; `text` (NULL: as before) stands behind. Cheap: draws at most ten times a second. */
+GM_API bool gm_progress_step(gm_progress *progress, int64_t done, const char *text);
+/* The last line, with the time it took and `summary` (may be NULL); the object is finished. Works while an error is
+ * pending, and then takes the bar away without a line. */
+GM_API bool gm_progress_done(gm_progress *progress, const char *summary);
+
 #ifdef __cplusplus
 }
 #else
+#  define gm_progress_new(...) gm__progress_new(__VA_ARGS__, .size = sizeof(gm_progress_args))
+#  define gm__progress_new(total, label, ...) gm_progress_new_with(total, label, &(gm_progress_args){ __VA_ARGS__ })
 #  define gm_events_open(...) gm__events_open(__VA_ARGS__, .size = sizeof(gm_events_open_args))
 #  define gm__events_open(logdir, ...) gm_events_open_with(logdir, &(gm_events_open_args){ __VA_ARGS__ })
 #endif

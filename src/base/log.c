@@ -1,6 +1,6 @@
 /* log.c: where warnings and progress go. */
 #include "../math/fp.h"
-#include "gemel/base.h"
+#include "log.h"
 
 #include <pthread.h>
 #include <stdarg.h>
@@ -10,6 +10,18 @@
 
 static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct { gm_log_fn fn; void *env; void (*free_env)(void *); } log_sink;
+static gm__log_drawing log_drawing;
+
+void gm__log_lock(void) { pthread_mutex_lock(&log_lock); }
+void gm__log_unlock(void) { pthread_mutex_unlock(&log_lock); }
+
+bool gm__log_set_drawing(const gm__log_drawing *drawing) {
+    gm__log_lock();
+    bool may = !drawing || !log_drawing.show;
+    if (may) log_drawing = drawing ? *drawing : (gm__log_drawing){ NULL, NULL, NULL };
+    gm__log_unlock();
+    return may;
+}
 
 void gm_set_log(gm_log_fn fn, void *env, void (*free_env)(void *env)) {
     pthread_mutex_lock(&log_lock);
@@ -26,6 +38,27 @@ static bool log_silent(gm_log_level level) {
     return level == GM_LOG_DEBUG && !getenv("GM_DEBUG");
 }
 
+bool gm__log_to_stderr(void) { return !log_sink.fn && !log_silent(GM_LOG_INFO); }
+
+static void log_hide(void) { if (log_drawing.hide) log_drawing.hide(log_drawing.env); }
+static void log_show(void) { if (log_drawing.show) log_drawing.show(log_drawing.env); }
+
+void gm__log_begin_output(void) {
+    gm__log_lock();
+    log_hide();
+}
+
+void gm__log_end_output(void) {
+    log_show();
+    gm__log_unlock();
+}
+
+static void log_to_stderr(const char *prefix, const char *line) {
+    log_hide();
+    fprintf(stderr, "gemel: %s%s\n", prefix, line);
+    log_show();
+}
+
 void gm_log_line(gm_log_level level, const char *format, ...) {
     if (log_silent(level)) return;
     static const char *const prefix[] = { "debug: ", "", "warning: ", "error: " };
@@ -37,7 +70,7 @@ void gm_log_line(gm_log_level level, const char *format, ...) {
     pthread_mutex_lock(&log_lock);
     gm_log_fn fn = log_sink.fn;
     void *env = log_sink.env;
-    if (!fn) fprintf(stderr, "gemel: %s%s\n", prefix[level & 3], line);
+    if (!fn) log_to_stderr(prefix[level & 3], line);
     pthread_mutex_unlock(&log_lock);
     if (fn) fn(env, level, line); /* outside of the lock: the callback may log */
 }

@@ -26,9 +26,11 @@ static size_t text_sequence(const unsigned char *s) {
     return 0;
 }
 
+size_t gm__utf8_first(const char *text) { return text_sequence((const unsigned char *)text); }
+
 size_t gm__utf8_run(const char *text) {
     size_t n = 0, one;
-    while (text[n] && (one = text_sequence((const unsigned char *)text + n))) n += one;
+    while (text[n] && (one = gm__utf8_first(text + n))) n += one;
     return n;
 }
 
@@ -41,7 +43,7 @@ size_t gm__utf8_columns(const char *text) {
 /* One character or escape of a JSON string into piece; returns how many bytes of s it stands for. */
 static size_t text_json_piece(const char *s, char piece[8]) {
     unsigned char c = (unsigned char)*s;
-    size_t n = text_sequence((const unsigned char *)s);
+    size_t n = gm__utf8_first(s);
     if (c == '"' || c == '\\') snprintf(piece, 8, "\\%c", c);
     else if (c == '\n') snprintf(piece, 8, "\\n");
     else if (c < 32 || c == 127) snprintf(piece, 8, "\\u%04x", c);

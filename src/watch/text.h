@@ -5,6 +5,8 @@
 
 /* Bytes of the longest valid UTF-8 prefix of `text`. */
 size_t gm__utf8_run(const char *text);
+/* Bytes of the valid character at the front of `text`, 0 if there is none. */
+size_t gm__utf8_first(const char *text);
 /* Columns that valid UTF-8 takes on a terminal, one per code point. */
 size_t gm__utf8_columns(const char *text);
 /* `text` between quotes, escaped for JSON, into `out` of `bytes` bytes, cut to fit (never inside an escape or a
