@@ -60,8 +60,8 @@ typedef struct { const char *category, *title, *tag_pattern; } gm_chart;
 GM_API bool gm_events_charts(gm_events *events, const gm_chart *charts, int64_t n);
 
 /* ---- Progress ------------------------------------------------------------------------------------------------
- * On a terminal one line at the bottom of standard error, drawn anew in place; log lines pass above it. Elsewhere (a pipe, a
- * log callback, TERM=dumb) plain lines now and then, through the log. GM_LOG=0 silences both. */
+ * On a terminal one line at the bottom of standard error, drawn anew in place; log lines pass above it. Elsewhere (a
+ * pipe, a log callback, TERM=dumb) plain lines now and then, through the log. GM_LOG=0 silences both. */
 
 typedef struct gm_progress gm_progress;
 typedef struct {
@@ -81,9 +81,51 @@ GM_API bool gm_progress_step(gm_progress *progress, int64_t done, const char *te
  * pending, and then takes the bar away without a line. */
 GM_API bool gm_progress_done(gm_progress *progress, const char *summary);
 
+/* ---- Logs of numbers -----------------------------------------------------------------------------------------
+ * One row per epoch (or step). The first pair of a row is its key, ascending from row to row. Opened to append (a
+ * resumed run), a log loses the rows whose keys come again, and a half line that a crash left. A row that cannot be
+ * written whole is taken back. */
+
+typedef struct { const char *name; double value; } gm_log_value;
+typedef struct { size_t size; int32_t append, reserved; } gm_csv_log_args;
+typedef struct { size_t size; int32_t append, reserved; } gm_json_log_args;
+
+/* Comma-separated values with a line of names. A name that comes up later becomes a column, with empty fields above. */
+typedef struct gm_csv_log gm_csv_log;
+GM_API gm_csv_log *gm_csv_log_open_with(const char *path, const gm_csv_log_args *args);
+GM_API bool gm_csv_log_row(gm_csv_log *log, const gm_log_value *values, int64_t n);
+GM_API bool gm_csv_log_close(gm_csv_log *log);
+
+/* One JSON object per line; NaN and infinities are null. */
+typedef struct gm_json_log gm_json_log;
+GM_API gm_json_log *gm_json_log_open_with(const char *path, const gm_json_log_args *args);
+GM_API bool gm_json_log_row(gm_json_log *log, const gm_log_value *values, int64_t n);
+GM_API bool gm_json_log_close(gm_json_log *log);
+
+/* ---- Profile -------------------------------------------------------------------------------------------------
+ * What ran when, on which thread, as a file that chrome://tracing and ui.perfetto.dev show. From any thread. */
+
+/* Begin to record into the file `path`. Errors: IO, VALUE, STATE if a profile is being recorded. */
+GM_API bool gm_profile_start(const char *path);
+/* Finish the file. Errors: STATE if none is being recorded; IO, also for what failed while recording. Works while an
+ * error is pending. */
+GM_API bool gm_profile_stop(void);
+/* A stretch of the caller's: t = gm_profile_begin(); ...; gm_profile_end(t, "data", "decode"). Nearly free while
+ * nothing is recorded. */
+GM_API int64_t gm_profile_begin(void);
+GM_API void gm_profile_end(int64_t begin, const char *category, const char *name);
+/* A stretch that was measured elsewhere (on a device): nanoseconds of gm_profile_now; `thread` names its row. */
+GM_API void gm_profile_event(const char *category, const char *name, int64_t start_ns, int64_t duration_ns,
+                             const char *thread);
+GM_API int64_t gm_profile_now(void);
+
 #ifdef __cplusplus
 }
 #else
+#  define gm_csv_log_open(...) gm__csv_log_open(__VA_ARGS__, .size = sizeof(gm_csv_log_args))
+#  define gm__csv_log_open(path, ...) gm_csv_log_open_with(path, &(gm_csv_log_args){ __VA_ARGS__ })
+#  define gm_json_log_open(...) gm__json_log_open(__VA_ARGS__, .size = sizeof(gm_json_log_args))
+#  define gm__json_log_open(path, ...) gm_json_log_open_with(path, &(gm_json_log_args){ __VA_ARGS__ })
 #  define gm_progress_new(...) gm__progress_new(__VA_ARGS__, .size = sizeof(gm_progress_args))
 #  define gm__progress_new(total, label, ...) gm_progress_new_with(total, label, &(gm_progress_args){ __VA_ARGS__ })
 #  define gm_events_open(...) gm__events_open(__VA_ARGS__, .size = sizeof(gm_events_open_args))

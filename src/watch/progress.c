@@ -1,9 +1,9 @@
 /* progress.c: the progress line.
  *
- * A line is composed in memory and sent with one write: carriage return, the text, erase to the end of the line. Nothing is
- * cleared before it is written over, so nothing flickers. The line stays one column short of the width, because a full
- * one wraps. The terminal is shared with the log through base/log.h: a log line hides the bar, prints, and shows it again,
- * under one lock. The rate is smoothed over about five seconds; the time left follows it. */
+ * A line is composed in memory and sent with one write: carriage return, the text, erase to the end of the line.
+ * Nothing is cleared before it is written over, so nothing flickers. The line stays one column short of the width,
+ * because a full one wraps. The terminal is shared with the log through base/log.h: a log line hides the bar, prints,
+ * and shows it again, under one lock. The rate is smoothed over about five seconds; the time left follows it. */
 #include "../math/fp.h"
 #include "../base/args.h"
 #include "../base/log.h"
@@ -60,7 +60,8 @@ static void progress_add_rate(progress_line *l, double rate, const char *unit) {
 }
 
 static void progress_add_stats(progress_line *l, const gm_progress *p) {
-    if (p->total > 0) progress_add(l, "%3d%% %lld/", (int)(100.0 * (double)p->done / (double)p->total), (long long)p->done);
+    int percent = p->total > 0 ? (int)(100.0 * (double)p->done / (double)p->total) : 0;
+    if (p->total > 0) progress_add(l, "%3d%% %lld/", percent, (long long)p->done);
     progress_add(l, "%lld", (long long)(p->total > 0 ? p->total : p->done));
     if (!(p->rate > 0)) return;
     progress_add(l, ", ");

@@ -11,28 +11,6 @@
 
 enum { PROTO_VARINT = 0, PROTO_FIXED64 = 1, PROTO_LENGTH = 2, PROTO_FIXED32 = 5 };
 
-void gm__proto_free(gm__proto *p) {
-    gm_free(p->data);
-    *p = (gm__proto){ 0 };
-}
-
-static bool proto_reserve(gm__proto *p, size_t more) {
-    if (p->failed) return false;
-    if (more <= p->capacity - p->n) return true;
-    size_t capacity = 2 * (p->n + more) + 64;
-    void *data = gm_realloc(p->data, capacity);
-    if (!data) return !(p->failed = true);
-    p->data = data;
-    p->capacity = capacity;
-    return true;
-}
-
-void gm__proto_append(gm__proto *p, const void *bytes, size_t n) {
-    if (!n || !proto_reserve(p, n)) return;
-    memcpy(p->data + p->n, bytes, n);
-    p->n += n;
-}
-
 static int proto_varint_bytes(uint8_t out[10], uint64_t v) {
     int n = 0;
     for (; v >= 128; v >>= 7) out[n++] = (uint8_t)(v | 128);
@@ -40,82 +18,82 @@ static int proto_varint_bytes(uint8_t out[10], uint64_t v) {
     return n;
 }
 
-static void proto_varint(gm__proto *p, uint64_t v) {
+static void proto_varint(gm__bytes *p, uint64_t v) {
     uint8_t bytes[10];
-    gm__proto_append(p, bytes, (size_t)proto_varint_bytes(bytes, v));
+    gm__bytes_append(p, bytes, (size_t)proto_varint_bytes(bytes, v));
 }
 
-static void proto_key(gm__proto *p, int field, int wire) { proto_varint(p, (uint64_t)field << 3 | (uint64_t)wire); }
+static void proto_key(gm__bytes *p, int field, int wire) { proto_varint(p, (uint64_t)field << 3 | (uint64_t)wire); }
 
-static void proto_fixed(gm__proto *p, uint64_t bits, int n) {
+static void proto_fixed(gm__bytes *p, uint64_t bits, int n) {
     uint8_t bytes[8];
     for (int i = 0; i < n; i++) bytes[i] = (uint8_t)(bits >> 8 * i);
-    gm__proto_append(p, bytes, (size_t)n);
+    gm__bytes_append(p, bytes, (size_t)n);
 }
 
-static void proto_fixed_double(gm__proto *p, double value) {
+static void proto_fixed_double(gm__bytes *p, double value) {
     uint64_t bits;
     memcpy(&bits, &value, sizeof bits);
     proto_fixed(p, bits, 8);
 }
 
-void gm__proto_int(gm__proto *p, int field, int64_t value) {
+void gm__proto_int(gm__bytes *p, int field, int64_t value) {
     if (!value) return;
     proto_key(p, field, PROTO_VARINT);
     proto_varint(p, (uint64_t)value);
 }
 
-void gm__proto_bool(gm__proto *p, int field, bool value) {
+void gm__proto_bool(gm__bytes *p, int field, bool value) {
     proto_key(p, field, PROTO_VARINT);
     proto_varint(p, value);
 }
 
-void gm__proto_float(gm__proto *p, int field, float value) {
+void gm__proto_float(gm__bytes *p, int field, float value) {
     uint32_t bits;
     memcpy(&bits, &value, sizeof bits);
     proto_key(p, field, PROTO_FIXED32);
     proto_fixed(p, bits, 4);
 }
 
-void gm__proto_double(gm__proto *p, int field, double value) {
+void gm__proto_double(gm__bytes *p, int field, double value) {
     proto_key(p, field, PROTO_FIXED64);
     proto_fixed_double(p, value);
 }
 
-void gm__proto_doubles(gm__proto *p, int field, const double *values, size_t n) {
+void gm__proto_doubles(gm__bytes *p, int field, const double *values, size_t n) {
     proto_key(p, field, PROTO_LENGTH);
     proto_varint(p, 8 * (uint64_t)n);
     for (size_t i = 0; i < n; i++) proto_fixed_double(p, values[i]);
 }
 
-void gm__proto_bytes(gm__proto *p, int field, const void *bytes, size_t n) {
+void gm__proto_bytes(gm__bytes *p, int field, const void *bytes, size_t n) {
     proto_key(p, field, PROTO_LENGTH);
     proto_varint(p, n);
-    gm__proto_append(p, bytes, n);
+    gm__bytes_append(p, bytes, n);
 }
 
-void gm__proto_text(gm__proto *p, int field, const char *text) {
+void gm__proto_text(gm__bytes *p, int field, const char *text) {
     if (!text) return;
     size_t mark = gm__proto_open(p, field);
     while (*text) {
         size_t good = gm__utf8_run(text);
-        gm__proto_append(p, text, good);
+        gm__bytes_append(p, text, good);
         text += good;
-        if (*text) gm__proto_append(p, "\xef\xbf\xbd", 3), text++;
+        if (*text) gm__bytes_append(p, "\xef\xbf\xbd", 3), text++;
     }
     gm__proto_close(p, mark);
 }
 
-size_t gm__proto_open(gm__proto *p, int field) {
+size_t gm__proto_open(gm__bytes *p, int field) {
     proto_key(p, field, PROTO_LENGTH);
     return p->n;
 }
 
-void gm__proto_close(gm__proto *p, size_t mark) {
+void gm__proto_close(gm__bytes *p, size_t mark) {
     if (p->failed) return;
     uint8_t length[10];
     size_t content = p->n - mark, n = (size_t)proto_varint_bytes(length, content);
-    if (!proto_reserve(p, n)) return;
+    if (!gm__bytes_reserve(p, n)) return;
     memmove(p->data + mark + n, p->data + mark, content);
     memcpy(p->data + mark, length, n);
     p->n += n;

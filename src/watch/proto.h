@@ -1,27 +1,21 @@
 /* proto.h: writing protocol buffers: fields are appended in order to a growing block of bytes.
  *
- * A message inside a message is written between gm__proto_open and gm__proto_close, to any depth. Without memory the
- * block is marked `failed` (MEMORY is pending) and takes no more; callers look once, at the end. Integers of value 0
+ * A message inside a message is written between gm__proto_open and gm__proto_close, to any depth. Integers of value 0
  * are left out, as proto3 does; doubles, floats, text and bytes are written whatever they hold. */
 #ifndef GM_WATCH_PROTO_H
 #define GM_WATCH_PROTO_H
-#include "gemel/extend.h"
+#include "../base/bytes.h"
 
-typedef struct { uint8_t *data; size_t n, capacity; bool failed; } gm__proto;
-
-void gm__proto_free(gm__proto *p);
-/* Raw bytes, no field. */
-void gm__proto_append(gm__proto *p, const void *bytes, size_t n);
-void gm__proto_int(gm__proto *p, int field, int64_t value);
-void gm__proto_bool(gm__proto *p, int field, bool value); /* written when false too: for a oneof */
-void gm__proto_float(gm__proto *p, int field, float value);
-void gm__proto_double(gm__proto *p, int field, double value);
-void gm__proto_doubles(gm__proto *p, int field, const double *values, size_t n); /* packed */
-void gm__proto_bytes(gm__proto *p, int field, const void *bytes, size_t n);
+void gm__proto_int(gm__bytes *p, int field, int64_t value);
+void gm__proto_bool(gm__bytes *p, int field, bool value); /* written when false too: for a oneof */
+void gm__proto_float(gm__bytes *p, int field, float value);
+void gm__proto_double(gm__bytes *p, int field, double value);
+void gm__proto_doubles(gm__bytes *p, int field, const double *values, size_t n); /* packed */
+void gm__proto_bytes(gm__bytes *p, int field, const void *bytes, size_t n);
 /* UTF-8 text (NULL: nothing is written). Bytes that are not UTF-8 become U+FFFD: one bad tag would make readers refuse
  * the whole record. */
-void gm__proto_text(gm__proto *p, int field, const char *text);
-size_t gm__proto_open(gm__proto *p, int field);
-void gm__proto_close(gm__proto *p, size_t mark);
+void gm__proto_text(gm__bytes *p, int field, const char *text);
+size_t gm__proto_open(gm__bytes *p, int field);
+void gm__proto_close(gm__bytes *p, size_t mark);
 
 #endif

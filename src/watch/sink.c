@@ -163,6 +163,20 @@ bool gm__sink_put(gm__sink *s, const char *op, const void *bytes, size_t n) {
     return due ? gm__sink_flush(s, op) : true;
 }
 
+bool gm__sink_put_whole(gm__sink *s, const char *op, const void *bytes, size_t n) {
+    struct stat before;
+    bool known = fstat(s->fd, &before) == 0 && S_ISREG(before.st_mode);
+    if (gm__sink_put(s, op, bytes, n)) return true;
+    s->n = 0;
+    if (known && ftruncate(s->fd, before.st_size)) return false; /* the error that is pending says enough */
+    return false;
+}
+
+bool gm__sink_cut(gm__sink *s, const char *op, size_t bytes) {
+    if (ftruncate(s->fd, (off_t)bytes) == 0) return true;
+    return gm_fail(GM_ERROR_IO, "%s: shortening %s: %s", op, s->path, strerror(errno));
+}
+
 bool gm__sink_close(gm__sink *s, const char *op) {
     if (s->fd < 0) return true;
     sink_unlist(s);

@@ -28,6 +28,10 @@ bool gm__sink_open(gm__sink *sink, const char *op, const char *path, gm__sink_mo
 void gm__sink_hold(gm__sink *sink, double seconds);
 /* Add a record, and write what is due. */
 bool gm__sink_put(gm__sink *sink, const char *op, const void *bytes, size_t n);
+/* Write a record now, or none of it: what a failure leaves is cut off again. For a sink that holds nothing back. */
+bool gm__sink_put_whole(gm__sink *sink, const char *op, const void *bytes, size_t n);
+/* Cut the file to so many bytes. */
+bool gm__sink_cut(gm__sink *sink, const char *op, size_t bytes);
 bool gm__sink_flush(gm__sink *sink, const char *op);
 /* Flush and close. Works while an error is pending. Closing twice is harmless. */
 bool gm__sink_close(gm__sink *sink, const char *op);

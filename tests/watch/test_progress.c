@@ -1,4 +1,5 @@
-/* The progress line: on a pseudo-terminal, whose screen is kept here as a terminal would keep it; in a pipe; in a callback. */
+/* The progress line: on a pseudo-terminal, whose screen is kept here as a terminal would keep it; in a pipe; in a
+ * callback. */
 #include "base/log.h"
 #include "check.h"
 #include "gemel/watch.h"

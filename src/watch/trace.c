@@ -1,0 +1,139 @@
+/* trace.c: the profiler's file, in the Trace Event Format: a JSON array of events, one a line.
+ *
+ * Viewers accept an array that does not end, so what a killed process leaves can be looked at. Events are written out
+ * as they come, under one lock; at most 64 KiB wait in memory, for a second. Recording never disturbs the recorded: an
+ * as they come, under one lock; at most 64 KiB wait in memory, for a second. Recording never disturbs the recorded: an
+ * error stays here until gm_profile_stop reports it. Rows ("threads") are numbered in the order of their first
+ * events. */
+#include "../base/profile.h"
+#include "gemel/watch.h"
+#include "sink.h"
+#include "text.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { TRACE_ROWS = 1024 };
+
+/* A row is a thread of the process, or, with a name, something else that runs. */
+typedef struct { pthread_t thread; char name[64]; } trace_row;
+
+static struct {
+    pthread_mutex_t lock;
+    bool running;
+    gm__sink sink;
+    int64_t start_ns;
+    char failure[512]; /* the first error while recording, "" for none */
+    int n_rows;
+    trace_row rows[TRACE_ROWS];
+} trace = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+/* Write a piece of the file. The caller's pending error is not touched. */
+static void trace_put(const char *text, size_t n) {
+    if (trace.failure[0]) return;
+    bool was_ok = gm_ok();
+    if (gm__sink_put(&trace.sink, "profile", text, n)) return;
+    snprintf(trace.failure, sizeof trace.failure, "%s", was_ok ? gm_error_message() : "writing failed");
+    if (was_ok) gm_error_clear();
+}
+
+static void trace_name_row(int row, const char *name) {
+    char quoted[200], line[400];
+    gm__json_string(quoted, sizeof quoted, name);
+    const char *format = "%s{\"name\":\"thread_name\",\"ph\":\"M\",\"pid\":1,\"tid\":%d,\"args\":{\"name\":%s}}";
+    int n = snprintf(line, sizeof line, format, row ? ",\n" : "", row, quoted);
+    trace_put(line, (size_t)n);
+}
+
+/* The number of a row; the last one stands for all that do not fit. */
+static int trace_find_row(const char *name) {
+    pthread_t self = pthread_self();
+    char cut[sizeof trace.rows->name];
+    snprintf(cut, sizeof cut, "%s", name ? name : "");
+    for (int i = 0; i < trace.n_rows; i++) {
+        const trace_row *r = &trace.rows[i];
+        if (*cut ? strcmp(r->name, cut) == 0 : !*r->name && pthread_equal(r->thread, self)) return i;
+    }
+    if (trace.n_rows == TRACE_ROWS) return TRACE_ROWS - 1;
+    int row = trace.n_rows++;
+    trace.rows[row].thread = self;
+    strcpy(trace.rows[row].name, cut);
+    char made[32];
+    snprintf(made, sizeof made, row ? "thread %d" : "main", row);
+    trace_name_row(row, *cut ? cut : made);
+    return row;
+}
+
+/* Microseconds since the start with three decimals. */
+static int trace_time(char *out, size_t bytes, int64_t ns) {
+    int64_t magnitude = ns < 0 ? -ns : ns;
+    const char *sign = ns < 0 ? "-" : "";
+    return snprintf(out, bytes, "%s%lld.%03d", sign, (long long)(magnitude / 1000), (int)(magnitude % 1000));
+}
+
+static void trace_event(const char *category, const char *name, int64_t start, int64_t duration, const char *row_name) {
+    char what[400], kind[100], at[32], lasting[32], line[700];
+    gm__json_string(what, sizeof what, name ? name : "");
+    gm__json_string(kind, sizeof kind, category ? category : "");
+    pthread_mutex_lock(&trace.lock);
+    if (trace.running) {
+        int row = trace_find_row(row_name);
+        trace_time(at, sizeof at, start - trace.start_ns);
+        trace_time(lasting, sizeof lasting, duration);
+        const char *format = ",\n{\"name\":%s,\"cat\":%s,\"ph\":\"X\",\"ts\":%s,\"dur\":%s,\"pid\":1,\"tid\":%d}";
+        int n = snprintf(line, sizeof line, format, what, kind, at, lasting, row);
+        trace_put(line, (size_t)n);
+    }
+    pthread_mutex_unlock(&trace.lock);
+}
+
+static void trace_record(const char *category, const char *name, int64_t start_ns, int64_t end_ns) {
+    trace_event(category, name, start_ns, end_ns - start_ns, NULL);
+}
+
+/* ---- public ---- */
+
+bool gm_profile_start(const char *path) {
+    if (!gm_ok()) return false;
+    if (!path || !*path) return gm_fail(GM_ERROR_VALUE, "profile_start: the path is %s", path ? "empty" : "NULL");
+    pthread_mutex_lock(&trace.lock);
+    bool was_running = trace.running;
+    bool opened = !was_running && gm__sink_open(&trace.sink, "profile_start", path, GM__SINK_EMPTY);
+    if (was_running) gm_fail(GM_ERROR_STATE, "profile_start: a profile is being written to %s", trace.sink.path);
+    if (opened) {
+        gm__sink_hold(&trace.sink, 1);
+        trace.failure[0] = 0;
+        trace.n_rows = 0;
+        trace.start_ns = gm__profile_now();
+        trace.running = true;
+        trace_put("[\n", 2);
+        trace_find_row(NULL);
+        atomic_store_explicit(&gm__profile_hook, trace_record, memory_order_release);
+    }
+    pthread_mutex_unlock(&trace.lock);
+    return opened;
+}
+
+bool gm_profile_stop(void) {
+    pthread_mutex_lock(&trace.lock);
+    bool was_running = trace.running, good = true;
+    if (was_running) {
+        atomic_store_explicit(&gm__profile_hook, NULL, memory_order_release);
+        trace.running = false;
+        trace_put("\n]\n", 3);
+        if (trace.failure[0]) good = gm_fail(GM_ERROR_IO, "profile_stop: %s", trace.failure);
+        good = gm__sink_close(&trace.sink, "profile_stop") && good;
+    }
+    pthread_mutex_unlock(&trace.lock);
+    return was_running ? good : gm_fail(GM_ERROR_STATE, "profile_stop: no profile is being recorded");
+}
+
+int64_t gm_profile_now(void) { return gm__profile_now(); }
+int64_t gm_profile_begin(void) { return gm__profile_begin(); }
+void gm_profile_end(int64_t begin, const char *category, const char *name) { gm__profile_end(begin, category, name); }
+
+void gm_profile_event(const char *category, const char *name, int64_t start_ns, int64_t duration_ns,
+                      const char *thread) {
+    if (gm__profiling()) trace_event(category, name, start_ns, duration_ns, thread);
+}
