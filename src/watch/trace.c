@@ -2,9 +2,9 @@
  *
  * Viewers accept an array that does not end, so what a killed process leaves can be looked at. Events are written out
  * as they come, under one lock; at most 64 KiB wait in memory, for a second. Recording never disturbs the recorded: an
- * as they come, under one lock; at most 64 KiB wait in memory, for a second. Recording never disturbs the recorded: an
  * error stays here until gm_profile_stop reports it. Rows ("threads") are numbered in the order of their first
  * events. */
+#include "../math/fp.h"
 #include "../base/profile.h"
 #include "gemel/watch.h"
 #include "sink.h"

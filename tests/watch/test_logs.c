@@ -61,8 +61,7 @@ static void rows(void) {
     CHECK(!gm_json_log_row(json, ROW({ "epoch", 3 })) && error_says(GM_ERROR_STATE, "json_log_row: the log is"));
     CHECK(!gm_csv_log_row(csv, ROW({ "epoch", 3 })) && error_says(GM_ERROR_STATE, "csv_log_row: the log is closed"));
     CHECK(access(in_dir("new/log.csv.new"), F_OK) != 0);
-    put(in_dir("old.jsonl"),
-        "{\"epoch\": 1, \"loss\": 0.5}\n{\"epoch\": 2, \"loss\": 0.25}\n{\"epoch\": 3}\n{\"epo");
+    CHECK(sizeof(gm_csv_log_args) == sizeof(size_t) + 8 && sizeof(gm_json_log_args) == sizeof(size_t) + 8, "padding");
 }
 
 /* Three epochs were logged, and a fourth by half; the checkpoint is of epoch 2, so epoch 3 comes again. */
