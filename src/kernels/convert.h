@@ -6,7 +6,6 @@
 GM_KERNEL(void, convert, (const void *from, gm_dtype from_dtype, void *to, gm_dtype to_dtype, int64_t n))
 #else
 
-#include "../math/convert.h"
 
 /* ---- loads: every dtype into its domain ---- */
 

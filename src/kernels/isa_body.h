@@ -1,5 +1,6 @@
 /* isa_body.h: instantiate every template for one instruction set and define its table. */
 #include "isa_begin.h"
+#include "../math/scalar.h"
 #include "templates.h"
 const gm_kernels GM__PASTE(gm__kernels, GM_ISA) = {
     .name = GM__STRING(GM_ISA),
