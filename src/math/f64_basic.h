@@ -65,7 +65,8 @@ GM_INLINE double GM_K(mod_f64)(double x, double y) {
 GM_OUTLINE double GM_K(cbrt_f64)(double x) {
     double a = __builtin_fabs(x);
     if (!(a < gm__infd) || a == 0) return x + x;
-    double up = a < 0x1p-1000 ? 0x1p108 : 1, down = a < 0x1p-1000 ? 0x1p-36 : 1;
+    double up = a < 0x1p-900 ? 0x1p108 : a > 0x1p900 ? 0x1p-108 : 1;
+    double down = a < 0x1p-900 ? 0x1p-36 : a > 0x1p900 ? 0x1p36 : 1;
     a *= up;
     double t = gm_from_bitsd(gm_bitsd(a) / 3 + 0x2a9f7893782da1ceu);
     for (int i = 0; i < 2; i++) {

@@ -46,7 +46,7 @@ GM_INLINE double GM_K(lgamma_positive)(double x) { /* 0 < x < infinity */
         double y = x <= 0.25 ? GM_K(lgamma_at1)(x) : GM_K(lgamma_at15)(x - 0.5);
         return y - GM_K(log_f64)(x);
     }
-    if (x <= 1.25) return GM_K(lgamma_at1)(x - 1.0);
+    if (x <= 1.25) return GM_K(lgamma_at1)(x - 1.0) + 0.0; /* not -0 */
     if (x < 1.75) return GM_K(lgamma_at15)(x - 1.5);
     if (x >= 8.0) return x < 0x1p1000 ? GM_K(lgamma_stirling)(x) : x * (GM_K(log_f64)(x) - 1.0);
     double p = 1.0;
@@ -107,6 +107,7 @@ GM_INLINE double GM_K(pi_cot_pi)(double x) {
 GM_OUTLINE double GM_K(digamma_f64)(double x) {
     if (x == 0) return GM_K(copysign_f64)(gm__infd, -x);
     if (x != x || x == gm__infd) return x;
+    if (__builtin_fabs(x) < 0x1p-60) return -1.0 / x;
     if (x > 0) return GM_K(digamma_positive)(x);
     if (__builtin_floor(x) == x) return gm__nand;
     return GM_K(digamma_positive)(-x) + (GM_K(pi_cot_pi)(-x) - 1.0 / x);

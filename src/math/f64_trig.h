@@ -36,8 +36,8 @@ GM_OUTLINE int GM_K(reduce_huge)(double x, gm_dd *r) {
     int q = (int)(a >> 62);
     a = a << 2 | b >> 62, b = b << 2 | d >> 62;
     uint64_t minus = a >> 63 ? ~(uint64_t)0 : 0;
-    a = (a ^ minus) | 1, b ^= minus; /* no double comes so near to a multiple of pi/2 that the | 1 counts */
-    int z = __builtin_clzll(a);
+    a ^= minus, b ^= minus;
+    int z = __builtin_clzll(a | 1); /* no double comes so near to a multiple of pi/2 that a is 0 */
     a = z ? a << z | b >> (64 - z) : a, b <<= z;
     gm_dd f = { (double)(a >> 11), (double)((a << 53 | b >> 11) >> 11) };
     double scale = gm_from_bitsd((uint64_t)(1023 - 53 - z) << 52);
