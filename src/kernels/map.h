@@ -1,5 +1,5 @@
 /* map.h: every scalar function over an array, y[i] = f(x[i]), out[i] = f(x[i], y[i]); the way to reach them at run time
- * (tests, host-side code through math/host.h). In-place is allowed. */
+ * (tests, host-side code through kernels/host.h). In-place is allowed. */
 #include "../math/list.h"
 #ifdef GM_KERNEL_DECLARE
 #  define GM__MAP1(f)                                                                                                  \

@@ -2,7 +2,7 @@
  * inputs, special values, identical bits. `test_math -v` prints the errors. */
 #include "math/fp.h"
 #include "check.h"
-#include "kernels/kernels.h"
+#include "kernels/host.h"
 #include "math/list.h"
 #include "reference.h"
 
@@ -22,7 +22,7 @@ static const bound test_bounds[] = {
     { "tan", 1, 1, 0, 0 }, { "asin", 1, 1, 0, 0 }, { "acos", 1, 1, 0, 0 }, { "atan", 1, 1, 0, 0 },
     { "sinh", 1, 1, 0, 0 }, { "cosh", 1, 1, 0, 0 }, { "tanh", 1, 1, 0, 0 }, { "asinh", 1, 1, 0, 0 },
     { "acosh", 1, 1.5, 0, 0 }, { "atanh", 1, 1, 0, 0 }, { "erf", 1, 1, 0, 0 }, { "erfc", 1, 1.5, 0, 0 },
-    { "erfinv", 1, 2, 0, 0 }, { "lgamma", 1, 4, 1, 0 }, { "digamma", 2, 4, 1, 0.015625 }, { "max", 0, 0, 0, 0 },
+    { "erfinv", 1, 2, 0, 0 }, { "lgamma", 1, 4, 1, 0 }, { "digamma", 2, 5, 1, 0.015625 }, { "max", 0, 0, 0, 0 },
     { "min", 0, 0, 0, 0 }, { "mod", 0.5, 0.5, 0, 0 }, { "fmod", 0, 0, 0, 0 }, { "pow", 1, 1, 0, 0 },
     { "atan2", 1, 2, 0, 0 },
 };
@@ -182,11 +182,18 @@ GM_MATH_UNARY(TEST1)
 GM_MATH_BINARY(TEST2)
 #undef ref_mod
 
+static void test_host(void) {
+    CHECK(gm__sqrt(2.0) == 0x1.6a09e667f3bcdp0);
+    CHECK(gm__pow(2.0, 10.0) == 1024.0);
+    CHECK(gm__cos(0.0) == 1.0 && gm__exp(0.0) == 1.0 && gm__log(1.0) == 0.0);
+}
+
 int main(int argc, char **argv) {
     test_verbose = argc > 1 && strcmp(argv[1], "-v") == 0;
     draw_all();
 #define RUN_ONE(f) RUN(test_##f);
     GM_MATH_UNARY(RUN_ONE)
     GM_MATH_BINARY(RUN_ONE)
+    RUN(test_host);
     return check_done();
 }

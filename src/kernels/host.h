@@ -3,8 +3,8 @@
 #ifndef GM_MATH_HOST_H
 #define GM_MATH_HOST_H
 
-#include "kernels/kernels.h"
-#include "math/list.h"
+#include "kernels.h"
+#include "../math/list.h"
 
 /* double gm__exp(double x), gm__log, gm__sin, gm__sqrt ... one per name of GM_MATH_UNARY */
 #define GM__HOST1(f)                                                                                                   \
