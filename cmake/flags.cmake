@@ -14,6 +14,7 @@ endif()
 if(GEMEL_SANITIZE)
   add_compile_options(-fsanitize=${GEMEL_SANITIZE} -g -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${GEMEL_SANITIZE})
+  add_compile_options($<$<C_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>) # GCC warns falsely of instrumented code
   if(GEMEL_SANITIZE MATCHES "undefined")
     add_compile_options(-fno-sanitize-recover=undefined)
   endif()

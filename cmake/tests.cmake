@@ -1,7 +1,9 @@
 # Tests, found by name (see CMakeLists.txt). Labels: the room; `matrix` for what runs under every compiler, level and
-# instruction set; `threads` for what runs under the thread sanitizer. The targets matrix_tests and thread_tests build
+# instruction set (GM_ISA); `tables` for what runs under every compiler and level and visits every instruction set by
+# itself; `threads` for what runs under the thread sanitizer. The targets matrix_tests and thread_tests build
 # just those.
-set(GEMEL_MATRIX_PATTERN "^test_(golden|ops|kernels|isa|gemm|conv|math|random|philox|fma|probe|vocab)")
+set(GEMEL_MATRIX_PATTERN "^test_(golden|ops)")
+set(GEMEL_TABLES_PATTERN "^test_(kernels|isa|gemm|conv|loops|math|exp|functions|random|philox|fma|probe|vocab)")
 set(GEMEL_THREADS_PATTERN "^test_(base|pool|parallel|pipeline|prefetch|context|scope|object|alloc|error|log)")
 set(GEMEL_TEST_ENVIRONMENT "GEMEL_BUILD=${CMAKE_BINARY_DIR}" "CC=${CMAKE_C_COMPILER}"
                            "GEMEL=${CMAKE_BINARY_DIR}/gemel${CMAKE_EXECUTABLE_SUFFIX}")
@@ -13,6 +15,9 @@ function(gemel_label name source)
   get_filename_component(labels ${folder} NAME)
   if(name MATCHES "${GEMEL_MATRIX_PATTERN}")
     list(APPEND labels matrix)
+  endif()
+  if(name MATCHES "${GEMEL_TABLES_PATTERN}")
+    list(APPEND labels tables)
   endif()
   if(name MATCHES "${GEMEL_THREADS_PATTERN}")
     list(APPEND labels threads)
@@ -35,13 +40,12 @@ foreach(source ${sources})
   gemel_inner_program(${name} ${source})
   add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   gemel_label(${name} ${source})
-  foreach(set matrix thread)
-    string(TOUPPER ${set} SET)
-    string(REPLACE THREAD THREADS SET ${SET})
-    if(name MATCHES "${GEMEL_${SET}_PATTERN}")
-      add_dependencies(${set}_tests ${name})
-    endif()
-  endforeach()
+  if(name MATCHES "${GEMEL_MATRIX_PATTERN}" OR name MATCHES "${GEMEL_TABLES_PATTERN}")
+    add_dependencies(matrix_tests ${name})
+  endif()
+  if(name MATCHES "${GEMEL_THREADS_PATTERN}")
+    add_dependencies(thread_tests ${name})
+  endif()
 endforeach()
 
 # Scripts. They compile and install programs of their own, with the plain compiler: not under a sanitizer or an emulator.

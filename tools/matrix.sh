@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # matrix.sh [quick|all]: the numerics contract under every compiler, optimisation level and instruction set.
 #
-# quick (in CI)  the tests labelled `matrix`: GCC and Clang at -O1 and -O3, the amalgamation, and aarch64 under qemu,
-#                each on every instruction set that this machine has
+# quick (in CI)  GCC and Clang at -O1 and -O3, the amalgamation, and aarch64 under qemu: the tests labelled `matrix`
+#                on every instruction set that this machine has, and once those labelled `tables`, which visit them all
 # all            the same with -O2, Clang's amalgamation, and every test program, not only the labelled ones
 #
 # Prints the number of checks executed per build and instruction set. Every run must execute as many as the first one on
@@ -18,8 +18,8 @@ declare -A reference
 mkdir -p $root
 
 case $mode in
-quick) selection=(-L matrix) target=matrix_tests configurations='gcc-O1 gcc-O3 clang-O1 clang-O3 gcc-all aarch64-O3' ;;
-all) selection=(-LE 'repo|tools|docs|examples|fuzz') target=all
+quick) target=matrix_tests configurations='gcc-O1 gcc-O3 clang-O1 clang-O3 gcc-all aarch64-O3' ;;
+all) target=all
     configurations='gcc-O1 gcc-O2 gcc-O3 clang-O1 clang-O2 clang-O3 gcc-all clang-all aarch64-O1 aarch64-O3' ;;
 *) echo "usage: matrix.sh [quick|all]" >&2; exit 2 ;;
 esac
@@ -37,8 +37,8 @@ flags_of() { # cmake's words for a configuration such as clang-O1 or gcc-all
 }
 
 machine_has() { # the instruction set is one of this machine's
-    [ "$1" = plain ] && return
     case $1 in
+    plain | tables) ;;
     avx2) grep -q ' avx2 ' /proc/cpuinfo && grep -q ' fma ' /proc/cpuinfo ;;
     avx512) grep -q ' avx512bw ' /proc/cpuinfo && grep -q ' avx512vl ' /proc/cpuinfo ;;
     neon) [ "$(uname -m)" = aarch64 ] ;;
@@ -56,20 +56,23 @@ build_one() {
         >"$root/$1.log" 2>&1 && ninja -C "$root/$1" -j "$jobs" $target >>"$root/$1.log" 2>&1
 }
 
-run_one() { # run_one CONFIGURATION ISA
-    local log=$root/$1.$2.log count floor
-    if ! GM_ISA=$2 ctest --test-dir "$root/$1" "${selection[@]}" -j "$jobs" --verbose --no-tests=error >"$log" 2>&1; then
+run_one() { # run_one CONFIGURATION ISA: an instruction set, or `tables`
+    local log=$root/$1.$2.log key=$2 count floor words=(-L matrix) isa=$2
+    case $1 in aarch64*) key=$2-arm ;; esac
+    [ "$mode" = all ] && words=(-LE 'tables|repo|tools|docs|examples|fuzz')
+    [ "$2" = tables ] && words=(-L tables) isa=
+    if ! GM_ISA=$isa ctest --test-dir "$root/$1" "${words[@]}" -j "$jobs" --verbose --no-tests=error >"$log" 2>&1; then
         fail "$1 on $2; the log is $log"
         sed -n '/tests failed out of/,$p' "$log"
         grep -E 'not true' "$log" | head -20
         return
     fi
     count=$(sed -n 's/.*[^0-9]\([0-9][0-9]*\) checks passed.*/\1/p' "$log" | awk '{ n += $1 } END { print n + 0 }')
-    floor=$(awk -v mode="$mode" -v isa="$2" '$1 == mode && $2 == isa { print $3 }' tests/matrix_floor.txt)
-    reference[$2]=${reference[$2]:-$count}
+    floor=$(awk -v mode="$mode" -v isa="$key" '$1 == mode && $2 == isa { print $3 }' tests/matrix_floor.txt)
+    reference[$key]=${reference[$key]:-$count}
     printf '%-12s %-7s %8d checks\n' "$1" "$2" "$count"
-    if [ "$count" -ne "${reference[$2]}" ]; then
-        fail "$1 on $2 executed $count checks, the first build ${reference[$2]}"
+    if [ "$count" -ne "${reference[$key]}" ]; then
+        fail "$1 on $2 executed $count checks, the first build ${reference[$key]}"
     elif [ "$count" -lt "${floor:-1}" ]; then
         fail "$1 on $2 executed $count checks; tests/matrix_floor.txt wants $floor"
     else
@@ -84,8 +87,8 @@ for configuration in $configurations; do
         continue
     fi
     case $configuration in
-    aarch64*) for isa in neon plain; do run_one "$configuration" $isa; done ;;
-    *) for isa in avx512 avx2 plain; do
+    aarch64*) for isa in tables neon plain; do run_one "$configuration" $isa; done ;;
+    *) for isa in tables avx512 avx2 plain; do
         if machine_has $isa; then
             run_one "$configuration" $isa
         else
