@@ -2,11 +2,34 @@
 #ifndef GEMEL_FORMATS_H
 #define GEMEL_FORMATS_H
 
-#include "base.h"
+#include "tensor.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* ---- safetensors ---------------------------------------------------------------------------------------------
+ * Model files (github.com/huggingface/safetensors): named tensors and a list of texts, the metadata. All its data types
+ * that Gemel has: BOOL, U8 .. U64, I8 .. I64, F16, BF16, F32, F64, F8_E4M3, F8_E5M2, C64. */
+
+typedef struct {
+    size_t size;
+    int32_t copy;     /* read the values into memory; else the file is mapped and pages come in when they are used */
+    int32_t reserved;
+} gm_load_safetensors_args;
+
+/* All tensors of a file, in the order of its header, under their full names ("conv.weight"; no nesting). A mapped file
+ * may be replaced or deleted while tensors lie over it, but not written to or cut short (replaced means: another file
+ * renamed to its name, as gm_save_safetensors does). Writing to the tensors changes memory, not the file. Errors: IO;
+ * FORMAT names file, tensor and value; UNSUPPORTED for the format's 4- and 6-bit floats. */
+GM_API gm_pack *gm_load_safetensors_with(const char *path, const gm_load_safetensors_args *args);
+/* The metadata of a file: key -> text, for gm_get_text. An empty pack if it has none. */
+GM_API gm_pack *gm_safetensors_metadata(const char *path);
+/* Write a pack (nested ones by their paths) and metadata (a pack of texts, may be NULL) as the file `path`: whole or,
+ * whatever happens, not at all; a file that was there before stays until then. The bytes depend on the content only,
+ * not on the order of the entries; a NaN is written as the one NaN. I4 and U4 are written as U8 with a note in the
+ * metadata that loading understands. Errors: DTYPE (strings, complex128), VALUE (names that are not UTF-8), IO. */
+GM_API bool gm_save_safetensors(gm_pack *tensors, gm_pack *metadata, const char *path);
 
 /* ---- PNG ----------------------------------------------------------------------------------------------------- */
 
@@ -20,5 +43,8 @@ GM_API bool gm_png_write(const char *path, const uint8_t *pixels, int64_t height
 
 #ifdef __cplusplus
 }
+#else
+#  define gm_load_safetensors(...) gm__load_safetensors(__VA_ARGS__, .size = sizeof(gm_load_safetensors_args))
+#  define gm__load_safetensors(path, ...) gm_load_safetensors_with(path, &(gm_load_safetensors_args){ __VA_ARGS__ })
 #endif
 #endif

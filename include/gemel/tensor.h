@@ -79,7 +79,7 @@ GM_API gm_tensor *gm_ones(gm_shape shape, gm_dtype dtype);
 GM_API gm_tensor *gm_full(gm_shape shape, double value, gm_dtype dtype);
 /* Uninitialised memory, for code that fills it through gm_mutable_data at once. */
 GM_API gm_tensor *gm_empty(gm_shape shape, gm_dtype dtype);
-/* A 1-d tensor of strings (UTF-8, copied). Strings live on the host; only indexing and printing take them. */
+/* A 1-d tensor of strings (UTF-8, copied). Strings live on the host; only views and printing take them. */
 GM_API gm_tensor *gm_strings(const char *const *text, int64_t n);
 
 /* ---- Looking at tensors ------------------------------------------------------------------------------------------ */
@@ -104,7 +104,7 @@ GM_API double gm_item(const gm_tensor *t);
 GM_API int64_t gm_item_i64(const gm_tensor *t);
 /* Copy all elements, row-major, converted to `dtype`, into `out`, which holds `bytes` bytes. */
 GM_API bool gm_read(const gm_tensor *t, gm_dtype dtype, void *out, size_t bytes);
-/* Element `index` of a string tensor; NULL and an error if it is none. */
+/* Element `index`, counted row-major, of a string tensor; lives as long as the tensor. NULL and an error if it is none. */
 GM_API const char *gm_string_at(const gm_tensor *t, int64_t index);
 /* The tensor as NumPy prints it, at most `bytes` long, terminated. Returns the length it would have. */
 GM_API size_t gm_text(const gm_tensor *t, char *text, size_t bytes);
@@ -137,6 +137,9 @@ GM_API gm_pack *gm_pack_child(const gm_pack *p, int64_t index);
 GM_API gm_tensor *gm_get(const gm_pack *p, const char *name);
 GM_API gm_pack *gm_get_pack(const gm_pack *p, const char *name);
 GM_API bool gm_pack_has(const gm_pack *p, const char *name);
+/* Texts in packs: a string tensor of one element. The text got lives as long as the entry. */
+GM_API bool gm_pack_set_text(gm_pack *p, const char *name, const char *text);
+GM_API const char *gm_get_text(const gm_pack *p, const char *name);
 /* A new pack without nesting: every tensor under its path. */
 GM_API gm_pack *gm_pack_flatten(const gm_pack *p);
 

@@ -243,6 +243,23 @@ bool gm_pack_has(const gm_pack *p, const char *name) {
     return pack_check(p, "pack_has", 1) && name && pack_walk(p, name);
 }
 
+/* ---- texts ---- */
+
+bool gm_pack_set_text(gm_pack *p, const char *name, const char *text) {
+    if (!pack_check(p, "pack_set_text", 1)) return false;
+    if (!text) return gm_fail(GM_ERROR_VALUE, "pack_set_text: the text of \"%.200s\" is NULL", name ? name : "");
+    GM_SCOPE(s);
+    return gm_pack_set(p, name, gm_strings(&text, 1));
+}
+
+const char *gm_get_text(const gm_pack *p, const char *name) {
+    gm_tensor *t = gm_get(p, name);
+    if (t && (t->dtype != GM_STRING || gm_shape_count(t->shape) != 1))
+        return gm_fail(GM_ERROR_DTYPE, "get_text: \"%.200s\" is %s %s, one string is needed", name,
+                       gm_dtype_name(t->dtype), gm__tensor_shape_str(t)), NULL;
+    return t ? gm_string_at(t, 0) : NULL;
+}
+
 /* ---- flattening ---- */
 
 static bool pack_flatten_into(gm_pack *flat, const gm_pack *p, const char *prefix, int depth);

@@ -1,6 +1,7 @@
 /* shape.c: shapes and dimensions. */
 #include "../math/fp.h"
 #include "tensor.h"
+#include "../base/context.h"
 
 #include <stdio.h>
 
@@ -29,9 +30,8 @@ char *gm_shape_text(gm_shape s, char *text, size_t bytes) {
 }
 
 const char *gm__shape_str(const gm_shape *s) {
-    static __thread char buffers[8][256];
-    static __thread unsigned next;
-    return gm_shape_text(*s, buffers[next++ % 8], sizeof buffers[0]);
+    gm_context *c = gm__context();
+    return gm_shape_text(*s, c->texts[c->next_text++ % 8], sizeof c->texts[0]);
 }
 
 int gm__dim_of(int n_dims, int dim, const char *op) {

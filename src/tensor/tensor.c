@@ -61,6 +61,7 @@ static int64_t tensor_bytes(const gm_shape *shape, gm_dtype dtype) {
 
 gm_tensor *gm__tensor_new(const gm_shape *shape, gm_dtype dtype, bool channels_last) {
     if (!gm_ok()) return NULL;
+    if (dtype == GM_STRING) return gm_fail(GM_ERROR_DTYPE, "tensor: strings are made by gm_strings only"), NULL;
     int64_t bytes = tensor_bytes(shape, dtype);
     gm_storage *s = bytes < 0 ? NULL : gm__storage_new((size_t)bytes);
     gm_tensor *t = s ? gm__tensor_over(s, 0, shape, dtype) : NULL;

@@ -1,0 +1,70 @@
+/* builder.c: text that grows by doubling. */
+#include "../math/fp.h"
+#include "builder.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Room for n more bytes and the terminator. */
+static bool builder_reserve(gm__builder *b, size_t n) {
+    if (b->failed) return false;
+    if (n < b->capacity - b->n) return true;
+    size_t capacity = b->capacity ? 2 * b->capacity : 256;
+    while (capacity <= b->n + n) capacity *= 2;
+    char *text = gm_realloc(b->text, capacity);
+    if (!text) return b->failed = true, false;
+    b->text = text;
+    b->capacity = capacity;
+    return true;
+}
+
+void gm__builder_bytes(gm__builder *b, const void *bytes, size_t n) {
+    if (!builder_reserve(b, n)) return;
+    if (n) memcpy(b->text + b->n, bytes, n);
+    b->n += n;
+    b->text[b->n] = 0;
+}
+
+void gm__builder_add(gm__builder *b, const char *text) { gm__builder_bytes(b, text, strlen(text)); }
+
+void gm__builder_fill(gm__builder *b, char c, int64_t n) {
+    if (n <= 0 || !builder_reserve(b, (size_t)n)) return;
+    memset(b->text + b->n, c, (size_t)n);
+    b->n += (size_t)n;
+    b->text[b->n] = 0;
+}
+
+void gm__builder_format(gm__builder *b, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    if (n < 0 || !builder_reserve(b, (size_t)n)) return;
+    va_start(args, format);
+    vsnprintf(b->text + b->n, (size_t)n + 1, format, args);
+    va_end(args);
+    b->n += (size_t)n;
+}
+
+void gm__builder_json(gm__builder *b, const char *text) {
+    static const char plain[] = "\b\f\n\r\t\"\\", letter[] = "bfnrt\"\\";
+    gm__builder_fill(b, '"', 1);
+    while (*text) {
+        size_t run = 0;
+        while ((unsigned char)text[run] >= 32 && text[run] != '"' && text[run] != '\\') run++;
+        gm__builder_bytes(b, text, run);
+        text += run;
+        if (!*text) break;
+        const char *found = strchr(plain, *text);
+        if (found) gm__builder_format(b, "\\%c", letter[found - plain]);
+        else gm__builder_format(b, "\\u%04x", (unsigned char)*text);
+        text++;
+    }
+    gm__builder_fill(b, '"', 1);
+}
+
+void gm__builder_free(gm__builder *b) {
+    gm_free(b->text);
+    *b = (gm__builder){ 0 };
+}

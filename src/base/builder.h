@@ -1,0 +1,17 @@
+/* builder.h: text that grows. Without memory the builder is marked `failed` (MEMORY is pending) and takes no more;
+ * callers look once, at the end. `text` is always terminated, NULL until something was added. */
+#ifndef GM_BASE_BUILDER_H
+#define GM_BASE_BUILDER_H
+#include "gemel/extend.h"
+
+typedef struct { char *text; size_t n, capacity; bool failed; } gm__builder;
+
+void gm__builder_bytes(gm__builder *b, const void *bytes, size_t n);
+void gm__builder_add(gm__builder *b, const char *text);
+void gm__builder_fill(gm__builder *b, char c, int64_t n); /* nothing if n is not positive */
+void gm__builder_format(gm__builder *b, const char *format, ...) GM_PRINTF(2, 3);
+/* `text` as a JSON string, quotes included; valid UTF-8 passes as it is. */
+void gm__builder_json(gm__builder *b, const char *text);
+void gm__builder_free(gm__builder *b);
+
+#endif
