@@ -28,6 +28,7 @@
 #include "base/profile.c"
 #include "base/save.c"
 #include "base/scope.c"
+#include "kernels/convolve.c"
 #include "kernels/gemm.c"
 #include "kernels/isa_avx2.c"
 #include "kernels/isa_avx512.c"

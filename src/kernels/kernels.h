@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "../base/dtype.h"
+#include "conv_plan.h"
 #include "matmul_job.h"
 
 typedef struct gm_kernels {

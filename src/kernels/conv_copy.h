@@ -1,0 +1,42 @@
+/* conv_copy.h: copies between layouts for the convolution templates (conv.h). */
+
+/* to[c * to_stride + r] = from[r * from_stride + c], r < rows, c < columns. */
+static void CK(conv_transpose)(CONV_T *to, int64_t to_stride, const CONV_T *from, int64_t from_stride, int64_t rows,
+                               int64_t columns) {
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t c = 0; c < columns; c++) to[c * to_stride + r] = from[r * from_stride + c];
+}
+
+/* to[i * to_i + j * to_j] = from[i * from_i + j * from_j], i < ni, j < nj; fast where one stride of each side is 1. */
+static void CK(conv_copy)(CONV_T *to, int64_t to_i, int64_t to_j, const CONV_T *from, int64_t from_i, int64_t from_j,
+                          int64_t ni, int64_t nj) {
+    if (to_i == 1 && from_i == 1) {
+        for (int64_t j = 0; j < nj; j++) memcpy(to + j * to_j, from + j * from_j, (size_t)ni * sizeof *to);
+    } else if (to_j == 1 && from_j == 1) {
+        for (int64_t i = 0; i < ni; i++) memcpy(to + i * to_i, from + i * from_i, (size_t)nj * sizeof *to);
+    } else if (to_i == 1 && from_j == 1) {
+        CK(conv_transpose)(to, to_j, from, from_i, ni, nj);
+    } else if (to_j == 1 && from_i == 1) {
+        CK(conv_transpose)(to, to_i, from, from_j, nj, ni);
+    } else {
+        for (int64_t i = 0; i < ni; i++)
+            for (int64_t j = 0; j < nj; j++) to[i * to_i + j * to_j] = from[i * from_i + j * from_j];
+    }
+}
+
+/* One row of a box: cells 0..columns-1 are the source coordinates first, first + cell ..., zero outside of 0..size-1.
+ * Strides: to_w, to_c in the box; from_w, from_c in the source row. */
+static void CK(conv_copy_row)(CONV_T *to, int64_t to_w, int64_t to_c, const CONV_T *from, int64_t from_w,
+                              int64_t from_c, int64_t first, int64_t cell, int64_t size, int64_t columns, int64_t c) {
+    int64_t a = first < 0 ? (-first + cell - 1) / cell : 0;
+    int64_t b = size > first ? (size - first + cell - 1) / cell : 0;
+    if (b > columns) b = columns;
+    if (a > b) a = b;
+    for (int64_t w = 0; w < columns; w++) {
+        if (w == a) w = b;
+        if (w < columns)
+            for (int64_t i = 0; i < c; i++) to[w * to_w + i * to_c] = 0;
+    }
+    if (a < b)
+        CK(conv_copy)(to + a * to_w, to_w, to_c, from + (first + a * cell) * from_w, cell * from_w, from_c, b - a, c);
+}
