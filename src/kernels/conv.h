@@ -50,12 +50,6 @@ GM_KERNEL(void, conv_wgrad_f64, (const gm__conv_wgrad *p, int64_t task, void *sc
 #  define GM_HOOK_BLOCK_DONE(p, places, n, first, last) ((void)0)
 #endif
 
-#if defined(__clang__)
-#  define GM_UNROLL _Pragma("unroll")
-#else
-#  define GM_UNROLL _Pragma("GCC unroll 16")
-#endif
-
 /* Rows of a tile; its columns are CONV_NV vectors. */
 #define CONV_NV 2
 #if GM_VBYTES == 64
@@ -112,5 +106,7 @@ GM_KERNEL(void, conv_wgrad_f64, (const gm__conv_wgrad *p, int64_t task, void *sc
 
 #undef CONV_NV
 #undef CONV_MR
-#undef GM_UNROLL
+#undef GM_HOOK_RESUME
+#undef GM_HOOK_TILE_DONE
+#undef GM_HOOK_BLOCK_DONE
 #endif
