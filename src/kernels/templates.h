@@ -1,6 +1,6 @@
 /* templates.h: every kernel template, in no particular order (no include guard: see kernels.h). */
 #include "map.h"
-#include "conv.h"
 #include "probe.h"
 #include "convert.h"
 #include "matmul.h"
+#include "conv.h"
