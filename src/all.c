@@ -37,6 +37,7 @@
 #include "kernels/loops.c"
 #include "kernels/select.c"
 #include "tensor/pack.c"
+#include "tensor/print.c"
 #include "tensor/shape.c"
 #include "tensor/storage.c"
 #include "tensor/string.c"

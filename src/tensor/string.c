@@ -55,6 +55,8 @@ static int64_t string_place(const gm_tensor *t, int64_t index) {
     return at;
 }
 
+const char *gm__string_at(const gm_tensor *t, int64_t at) { return ((const string_element *)gm__data(t))[at].text; }
+
 const char *gm_string_at(const gm_tensor *t, int64_t index) {
     if (!gm_ok() || !gm__check_tensor(t, "string_at", 1)) return NULL;
     if (t->dtype != GM_STRING || !t->storage) {
@@ -66,5 +68,5 @@ const char *gm_string_at(const gm_tensor *t, int64_t index) {
         gm_fail(GM_ERROR_INDEX, "string_at: element %lld of %lld", (long long)index, (long long)n);
         return NULL;
     }
-    return ((const string_element *)gm__data(t))[string_place(t, index)].text;
+    return gm__string_at(t, string_place(t, index));
 }

@@ -68,6 +68,7 @@ static inline char *gm__data(const gm_tensor *t) {
 /* The element `at` places behind the first one in storage. */
 double gm__element_f64(const gm_tensor *t, int64_t at);
 int64_t gm__element_i64(const gm_tensor *t, int64_t at);
+const char *gm__string_at(const gm_tensor *t, int64_t at);
 
 /* t as an operand of a loop over its own shape, and over a larger one it is broadcast to (dimensions align right). */
 gm__operand gm__operand_of(const gm_tensor *t);
