@@ -12,7 +12,6 @@
 #include "base/about.c"
 #include "base/args.c"
 #include "base/builder.c"
-#include "base/bytes.c"
 #include "base/checksum.c"
 #include "base/context.c"
 #include "base/decimal.c"

@@ -1,6 +1,7 @@
 /* builder.c: text that grows by doubling. */
 #include "../math/fp.h"
 #include "builder.h"
+#include "json.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -47,18 +48,37 @@ void gm__builder_format(gm__builder *b, const char *format, ...) {
     b->n += (size_t)n;
 }
 
+/* Bytes of valid UTF-8 at the start of `text`; for JSON, up to a character that is escaped there. */
+static size_t builder_run(const char *text, bool json) {
+    size_t run = 0, one;
+    while (text[run] && (one = gm__utf8_sequence(text + run, strnlen(text + run, 4)))) {
+        if (json && ((unsigned char)text[run] < 32 || text[run] == '"' || text[run] == '\\')) break;
+        run += one;
+    }
+    return run;
+}
+
+void gm__builder_utf8(gm__builder *b, const char *text) {
+    while (*text) {
+        size_t run = builder_run(text, false);
+        gm__builder_bytes(b, text, run);
+        text += run;
+        if (*text) gm__builder_add(b, "\xef\xbf\xbd"), text++;
+    }
+}
+
 void gm__builder_json(gm__builder *b, const char *text) {
     static const char plain[] = "\b\f\n\r\t\"\\", letter[] = "bfnrt\"\\";
     gm__builder_fill(b, '"', 1);
     while (*text) {
-        size_t run = 0;
-        while ((unsigned char)text[run] >= 32 && text[run] != '"' && text[run] != '\\') run++;
+        size_t run = builder_run(text, true);
         gm__builder_bytes(b, text, run);
         text += run;
         if (!*text) break;
         const char *found = strchr(plain, *text);
         if (found) gm__builder_format(b, "\\%c", letter[found - plain]);
-        else gm__builder_format(b, "\\u%04x", (unsigned char)*text);
+        else if ((signed char)*text < 0) gm__builder_add(b, "\xef\xbf\xbd");
+        else gm__builder_format(b, "\\u%04x", *text);
         text++;
     }
     gm__builder_fill(b, '"', 1);

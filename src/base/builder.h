@@ -10,7 +10,9 @@ void gm__builder_bytes(gm__builder *b, const void *bytes, size_t n);
 void gm__builder_add(gm__builder *b, const char *text);
 void gm__builder_fill(gm__builder *b, char c, int64_t n); /* nothing if n is not positive */
 void gm__builder_format(gm__builder *b, const char *format, ...) GM_PRINTF(2, 3);
-/* `text` as a JSON string, quotes included; valid UTF-8 passes as it is. */
+/* `text`, which passes if it is UTF-8; each byte that is not becomes U+FFFD. */
+void gm__builder_utf8(gm__builder *b, const char *text);
+/* The same as a JSON string, quotes included. */
 void gm__builder_json(gm__builder *b, const char *text);
 void gm__builder_free(gm__builder *b);
 

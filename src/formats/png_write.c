@@ -6,11 +6,10 @@
  * stored blocks and filters would gain nothing. libpng is not used: this is smaller than its calling code. */
 #include "../math/fp.h"
 #include "../base/checksum.h"
+#include "../base/save.h"
 #include "gemel/extend.h"
 #include "gemel/formats.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #ifdef GM_HAVE_ZLIB
@@ -163,24 +162,12 @@ uint8_t *gm_png_encode(const uint8_t *pixels, int64_t height, int64_t width, int
 
 void gm_png_free(uint8_t *png) { gm_free(png); }
 
-static bool png_store(const char *path, const char *temporary, const uint8_t *png, size_t n) {
-    FILE *f = fopen(temporary, "wb");
-    if (!f) return gm_fail(GM_ERROR_IO, "png_write: cannot write %s: %s", temporary, strerror(errno));
-    bool good = fwrite(png, 1, n, f) == n;
-    good = fclose(f) == 0 && good && rename(temporary, path) == 0;
-    if (good) return true;
-    gm_fail(GM_ERROR_IO, "png_write: writing %s: %s", path, strerror(errno));
-    remove(temporary);
-    return false;
-}
-
 bool gm_png_write(const char *path, const uint8_t *pixels, int64_t height, int64_t width, int64_t channels) {
     size_t n = 0;
     uint8_t *png = gm_png_encode(pixels, height, width, channels, &n);
-    char *temporary = png ? gm_alloc(strlen(path) + 5) : NULL;
-    if (temporary) sprintf(temporary, "%s.tmp", path);
-    bool written = temporary && png_store(path, temporary, png, n);
-    gm_free(temporary);
+    gm__save *save = png ? gm__save_open("png_write", path) : NULL;
+    bool written = save && gm__save_write(save, png, n);
+    written = gm__save_close(save, written);
     gm_free(png);
     return written;
 }

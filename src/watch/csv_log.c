@@ -4,12 +4,11 @@
  * written anew beside the old one, wider, and put in its place. */
 #include "../math/fp.h"
 #include "../base/args.h"
+#include "../base/file.h"
+#include "../base/save.h"
 #include "rows.h"
 #include "text.h"
 
-#include <errno.h>
-#include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 enum { CSV_LOG_MOST_COLUMNS = 4096 };
@@ -68,96 +67,83 @@ static char *csv_log_read_field(const char **at, const char *end) {
 }
 
 static bool csv_log_read_columns(gm_csv_log *log) {
-    gm__bytes b;
-    if (!gm__rows_read("csv_log_open", log->rows.sink.path, &b)) return false;
-    const char *at = (const char *)b.data, *end = at + strcspn(at, "\n");
-    bool good = *end == '\n';
+    gm__file *f = gm__file_open("csv_log_open", log->rows.sink.path, false);
+    if (!f) return false;
+    const char *at = (const char *)f->data, *end = memchr(at, '\n', f->bytes);
+    bool good = end != NULL;
     while (good && at <= end) {
         good = csv_log_add_column(log, csv_log_read_field(&at, end));
         at++;
     }
-    gm__bytes_free(&b);
-    if (!good && gm_ok()) gm_fail(GM_ERROR_FORMAT, "csv_log_open: %s has no line of names", log->rows.sink.path);
-    return good;
+    gm__file_release(f);
+    return good || (gm_ok() && gm_fail(GM_ERROR_FORMAT, "csv_log_open: %s has no line of names", log->rows.sink.path));
 }
 
 /* ---- writing ---- */
 
-static void csv_log_put_name(gm__bytes *b, const char *name) {
+static void csv_log_put_name(gm__builder *b, const char *name) {
     bool plain = !name[strcspn(name, ",\"\r\n")];
-    if (!plain) gm__bytes_text(b, "\"");
+    if (!plain) gm__builder_add(b, "\"");
     for (; *name; name++) {
-        if (*name == '"') gm__bytes_text(b, "\"");
-        gm__bytes_append(b, *name == '\n' || *name == '\r' ? " " : name, 1); /* a name is one line */
+        if (*name == '"') gm__builder_add(b, "\"");
+        gm__builder_bytes(b, *name == '\n' || *name == '\r' ? " " : name, 1); /* a name is one line */
     }
-    if (!plain) gm__bytes_text(b, "\"");
+    if (!plain) gm__builder_add(b, "\"");
 }
 
-static void csv_log_put_names(gm__bytes *b, const gm_csv_log *log) {
+static void csv_log_put_names(gm__builder *b, const gm_csv_log *log) {
     for (int64_t i = 0; i < log->n_columns; i++) {
-        if (i) gm__bytes_text(b, ",");
+        if (i) gm__builder_add(b, ",");
         csv_log_put_name(b, log->columns[i]);
     }
-    gm__bytes_text(b, "\n");
+    gm__builder_add(b, "\n");
 }
 
-static void csv_log_put_row(gm__bytes *b, const gm_csv_log *log, const gm_log_value *values, int64_t n) {
+static void csv_log_put_row(gm__builder *b, const gm_csv_log *log, const gm_log_value *values, int64_t n) {
     for (int64_t i = 0; i < log->n_columns; i++) {
-        if (i) gm__bytes_text(b, ",");
+        if (i) gm__builder_add(b, ",");
         for (int64_t j = 0; j < n; j++) {
             if (strcmp(values[j].name, log->columns[i])) continue;
-            char number[GM__NUMBER_BYTES];
-            gm__number_text(number, values[j].value);
-            gm__bytes_text(b, number);
+            gm__builder_number(b, values[j].value);
             break;
         }
     }
-    gm__bytes_text(b, "\n");
+    gm__builder_add(b, "\n");
 }
 
 /* The old content with `more` empty fields behind each row, under the new line of names. */
-static void csv_log_widened(gm__bytes *wide, const gm_csv_log *log, const gm__bytes *old, int64_t more) {
+static void csv_log_widened(gm__builder *wide, const gm_csv_log *log, const gm__file *old, int64_t more) {
     csv_log_put_names(wide, log);
-    const char *at = (const char *)old->data + strcspn((const char *)old->data, "\n");
-    for (const char *end; *at && (end = strchr(at + 1, '\n')); at = end) {
-        gm__bytes_append(wide, at + 1, (size_t)(end - at - 1));
-        for (int64_t i = 0; i < more; i++) gm__bytes_text(wide, ",");
-        gm__bytes_text(wide, "\n");
+    const char *end = (const char *)old->data + old->bytes, *at = memchr(old->data, '\n', old->bytes);
+    for (const char *line; at && (line = at + 1) < end;) {
+        at = memchr(line, '\n', (size_t)(end - line));
+        gm__builder_bytes(wide, line, (size_t)((at ? at : end) - line));
+        gm__builder_fill(wide, ',', more);
+        gm__builder_add(wide, "\n");
     }
 }
 
 /* Put `content` in the place of the log's file, whole or not at all, and go on behind it. */
-static bool csv_log_replace(gm_csv_log *log, const gm__bytes *content) {
+static bool csv_log_replace(gm_csv_log *log, const gm__builder *content) {
+    gm__save *save = content->failed ? NULL : gm__save_open("csv_log_row", log->rows.sink.path);
+    if (!save) return false;
+    bool written = gm__save_write(save, content->text, content->n);
+    if (!gm__save_close(save, written)) return false;
     gm__sink next;
-    gm__bytes beside = { 0 };
-    gm__bytes_text(&beside, log->rows.sink.path);
-    gm__bytes_append(&beside, ".new", 5);
-    const char *path = (const char *)beside.data;
-    bool opened = !content->failed && !beside.failed && gm__sink_open(&next, "csv_log_row", path, GM__SINK_EMPTY);
-    bool good = opened && gm__sink_put(&next, "csv_log_row", content->data, content->n);
-    if (good && rename(path, log->rows.sink.path))
-        good = gm_fail(GM_ERROR_IO, "csv_log_row: replacing %s: %s", log->rows.sink.path, strerror(errno));
-    if (good) { /* the descriptors change places: the old file's goes */
-        int fd = log->rows.sink.fd;
-        log->rows.sink.fd = next.fd;
-        next.fd = fd;
-    }
-    if (opened && !good) {
-        next.n = 0;
-        remove(path);
-    }
-    if (opened) gm__sink_close(&next, "csv_log_row");
-    gm__bytes_free(&beside);
-    return good;
+    if (!gm__sink_open(&next, "csv_log_row", log->rows.sink.path, GM__SINK_APPEND)) return false;
+    gm__sink_close(&log->rows.sink, "csv_log_row");
+    log->rows.sink = next;
+    return true;
 }
 
 static bool csv_log_widen(gm_csv_log *log, int64_t more) {
-    gm__bytes old, wide = { 0 };
-    if (!gm__rows_read("csv_log_row", log->rows.sink.path, &old)) return false;
-    csv_log_widened(&wide, log, &old, more);
+    gm__file *old = gm__file_open("csv_log_row", log->rows.sink.path, false);
+    if (!old) return false;
+    gm__builder wide = { 0 };
+    csv_log_widened(&wide, log, old, more);
+    gm__file_release(old);
     bool done = csv_log_replace(log, &wide);
-    gm__bytes_free(&old);
-    gm__bytes_free(&wide);
+    gm__builder_free(&wide);
     return done;
 }
 
@@ -168,11 +154,11 @@ static bool csv_log_fit(gm_csv_log *log, const gm_log_value *values, int64_t n) 
     for (int64_t i = 0; good && i < n; i++)
         if (csv_log_column(log, values[i].name) < 0) good = csv_log_add_column(log, gm_strdup(values[i].name));
     if (good && log->n_columns > before) {
-        gm__bytes names = { 0 };
+        gm__builder names = { 0 };
         if (!before) csv_log_put_names(&names, log);
         if (before) good = csv_log_widen(log, log->n_columns - before);
-        else good = !names.failed && gm__sink_put_whole(&log->rows.sink, "csv_log_row", names.data, names.n);
-        gm__bytes_free(&names);
+        else good = !names.failed && gm__sink_put_whole(&log->rows.sink, "csv_log_row", names.text, names.n);
+        gm__builder_free(&names);
     }
     while (!good && log->n_columns > before) gm_free(log->columns[--log->n_columns]);
     return good;
@@ -189,22 +175,19 @@ gm_csv_log *gm_csv_log_open_with(const char *path, const gm_csv_log_args *args) 
 }
 
 /* `env` is the number of the key's column. */
-static const char *csv_log_key(const void *env, const char *line, size_t length) {
-    const char *end = line + length;
-    for (int64_t skip = *(const int64_t *)env; skip > 0; skip--) {
-        line = memchr(line, ',', (size_t)(end - line));
-        if (!line++) return NULL;
-    }
-    return line;
+static size_t csv_log_key(const void *env, const char *line, size_t length) {
+    size_t at = 0;
+    for (int64_t skip = *(const int64_t *)env; skip > 0 && at < length; at++) skip -= line[at] == ',';
+    return at;
 }
 
 static bool csv_log_resume(gm_csv_log *log, const gm_log_value *key) {
     int64_t column = csv_log_column(log, key->name);
-    gm__bytes names = { 0 };
+    gm__builder names = { 0 };
     csv_log_put_names(&names, log);
     bool done = !names.failed &&
                 (column < 0 || gm__rows_cut(&log->rows, "csv_log_row", names.n, key->value, csv_log_key, &column));
-    gm__bytes_free(&names);
+    gm__builder_free(&names);
     log->rows.resumes = !done;
     return done;
 }
@@ -214,10 +197,10 @@ bool gm_csv_log_row(gm_csv_log *log, const gm_log_value *values, int64_t n) {
     if (!gm__rows_check(&log->rows, "csv_log_row", values, n)) return false;
     if (log->rows.resumes && !csv_log_resume(log, values)) return false;
     if (!csv_log_fit(log, values, n)) return false;
-    gm__bytes line = { 0 };
+    gm__builder line = { 0 };
     csv_log_put_row(&line, log, values, n);
-    bool written = !line.failed && gm__sink_put_whole(&log->rows.sink, "csv_log_row", line.data, line.n);
-    gm__bytes_free(&line);
+    bool written = !line.failed && gm__sink_put_whole(&log->rows.sink, "csv_log_row", line.text, line.n);
+    gm__builder_free(&line);
     return written;
 }
 

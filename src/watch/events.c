@@ -35,16 +35,16 @@ enum { EVENT_FRAME = 12 };
 
 /* The record's first 12 bytes are kept free for its head. */
 static bool events_put(gm_events *e, const char *op) {
-    gm__bytes *p = &e->record;
+    gm__builder *p = &e->record;
     if (p->failed) return p->failed = false;
     size_t n = p->n - EVENT_FRAME;
-    events_store(p->data, n, 8);
-    events_store(p->data + 8, events_mask(gm__crc32c(0, p->data, 8)), 4);
+    events_store((uint8_t *)p->text, n, 8);
+    events_store((uint8_t *)p->text + 8, events_mask(gm__crc32c(0, p->text, 8)), 4);
     uint8_t tail[4];
-    events_store(tail, events_mask(gm__crc32c(0, p->data + EVENT_FRAME, n)), 4);
-    gm__bytes_append(p, tail, 4);
+    events_store(tail, events_mask(gm__crc32c(0, p->text + EVENT_FRAME, n)), 4);
+    gm__builder_bytes(p, tail, 4);
     if (p->failed) return p->failed = false;
-    return gm__sink_put(&e->sink, op, p->data, p->n);
+    return gm__sink_put(&e->sink, op, p->text, p->n);
 }
 
 /* ---- records ---- */
@@ -54,7 +54,7 @@ double gm__events_time(const gm_events *e) { return e->wall_time != 0 ? e->wall_
 void gm__events_begin(gm_events *e, int64_t step) {
     e->record.n = 0;
     e->record.failed = false;
-    gm__bytes_append(&e->record, (uint8_t[EVENT_FRAME]){ 0 }, EVENT_FRAME);
+    gm__builder_bytes(&e->record, (uint8_t[EVENT_FRAME]){ 0 }, EVENT_FRAME);
     gm__proto_double(&e->record, EVENT_WALL_TIME, gm__events_time(e));
     gm__proto_int(&e->record, EVENT_STEP, step);
 }
@@ -84,16 +84,16 @@ bool gm__events_end_value(gm_events *e, const char *op, gm__events_marks marks) 
     return gm__events_end(e, op);
 }
 
-void gm__events_plugin(gm__bytes *p, const char *plugin, const gm__bytes *content, int data_class) {
+void gm__events_plugin(gm__builder *p, const char *plugin, const gm__builder *content, int data_class) {
     size_t metadata = gm__proto_open(p, EVENT_VALUE_METADATA), data = gm__proto_open(p, 1);
     gm__proto_text(p, 1, plugin);
-    if (content && content->n) gm__proto_bytes(p, 2, content->data, content->n);
+    if (content && content->n) gm__proto_bytes(p, 2, content->text, content->n);
     gm__proto_close(p, data);
     gm__proto_int(p, 4, data_class);
     gm__proto_close(p, metadata);
 }
 
-void gm__events_string_tensor(gm__bytes *p, const void *bytes, size_t n, bool scalar) {
+void gm__events_string_tensor(gm__builder *p, const void *bytes, size_t n, bool scalar) {
     size_t tensor = gm__proto_open(p, EVENT_VALUE_TENSOR);
     gm__proto_int(p, 1, EVENT_DT_STRING);
     size_t shape = gm__proto_open(p, 2);
@@ -107,7 +107,7 @@ void gm__events_string_tensor(gm__bytes *p, const void *bytes, size_t n, bool sc
     gm__proto_close(p, tensor);
 }
 
-void gm__events_empty_tensor(gm__bytes *p) {
+void gm__events_empty_tensor(gm__builder *p) {
     size_t tensor = gm__proto_open(p, EVENT_VALUE_TENSOR);
     gm__proto_int(p, 1, EVENT_DT_FLOAT);
     size_t shape = gm__proto_open(p, 2), dim = gm__proto_open(p, 2);
@@ -120,7 +120,7 @@ void gm__events_empty_tensor(gm__bytes *p) {
 
 static void events_destroy(void *object) {
     gm_events_close(object);
-    gm__bytes_free(&((gm_events *)object)->record);
+    gm__builder_free(&((gm_events *)object)->record);
 }
 
 static const gm_type events_type = { "event file", sizeof(gm_events), events_destroy };

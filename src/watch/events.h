@@ -8,7 +8,7 @@
 struct gm_events {
     gm_object object;
     gm__sink sink;
-    gm__bytes record; /* the event being written; its memory is used again */
+    gm__builder record; /* the event being written; its memory is used again */
     double wall_time; /* 0: the clock's */
     bool has_session; /* hyper-parameters were written: closing writes the session's end */
 };
@@ -30,12 +30,12 @@ bool gm__events_end_value(gm_events *events, const char *op, gm__events_marks ma
 
 /* SummaryMetadata that hands the value to a plugin; `content` may be NULL. Classes as in summary.proto. */
 enum { GM__DATA_SCALAR = 1, GM__DATA_TENSOR = 2, GM__DATA_BLOBS = 3 };
-void gm__events_plugin(gm__bytes *p, const char *plugin, const gm__bytes *content, int data_class);
+void gm__events_plugin(gm__builder *p, const char *plugin, const gm__builder *content, int data_class);
 /* A TensorProto of one string, of shape [1], or [] with `scalar`. */
-void gm__events_string_tensor(gm__bytes *p, const void *bytes, size_t n, bool scalar);
+void gm__events_string_tensor(gm__builder *p, const void *bytes, size_t n, bool scalar);
 
 /* An f32 tensor without elements: for values that say all in their metadata. */
-void gm__events_empty_tensor(gm__bytes *p);
+void gm__events_empty_tensor(gm__builder *p);
 
 /* The end of the session that hyper-parameters began. Works while an error is pending. */
 bool gm__hparams_end(gm_events *events);

@@ -87,7 +87,7 @@ static size_t histogram_pack(const gm__histogram *h, double *limit, double *coun
     return n;
 }
 
-bool gm__histogram_encode(const gm__histogram *h, gm__bytes *p) {
+bool gm__histogram_encode(const gm__histogram *h, gm__builder *p) {
     double *limit = gm_alloc(2 * HISTOGRAM_BUCKETS * sizeof *limit);
     if (!limit) return false;
     double *count = limit + HISTOGRAM_BUCKETS;

@@ -12,7 +12,7 @@ typedef struct {
 bool gm__histogram_open(gm__histogram *h);
 void gm__histogram_add(gm__histogram *h, double value);
 /* The fields of a HistogramProto. False without memory (MEMORY is pending). */
-bool gm__histogram_encode(const gm__histogram *h, gm__bytes *p);
+bool gm__histogram_encode(const gm__histogram *h, gm__builder *p);
 void gm__histogram_close(gm__histogram *h);
 
 #endif

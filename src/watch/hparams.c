@@ -16,7 +16,7 @@ static int hparams_kind(const gm_hparam *h) {
 }
 
 /* google.protobuf.Value */
-static void hparams_value(gm__bytes *p, int field, const gm_hparam *h) {
+static void hparams_value(gm__builder *p, int field, const gm_hparam *h) {
     size_t value = gm__proto_open(p, field);
     if (h->text) gm__proto_text(p, 3, h->text);
     else if (h->is_bool) gm__proto_bool(p, 4, h->number != 0);
@@ -24,7 +24,7 @@ static void hparams_value(gm__bytes *p, int field, const gm_hparam *h) {
     gm__proto_close(p, value);
 }
 
-static void hparams_experiment(gm__bytes *p, double now, const gm_hparam *params, int64_t n, const char *const *metrics,
+static void hparams_experiment(gm__builder *p, double now, const gm_hparam *params, int64_t n, const char *const *metrics,
                                int64_t n_metrics) {
     size_t experiment = gm__proto_open(p, HPARAMS_EXPERIMENT);
     gm__proto_double(p, 3, now);
@@ -43,7 +43,7 @@ static void hparams_experiment(gm__bytes *p, double now, const gm_hparam *params
     gm__proto_close(p, experiment);
 }
 
-static void hparams_session_start(gm__bytes *p, double now, const gm_hparam *params, int64_t n) {
+static void hparams_session_start(gm__builder *p, double now, const gm_hparam *params, int64_t n) {
     size_t start = gm__proto_open(p, HPARAMS_SESSION_START);
     for (int64_t i = 0; i < n; i++) {
         size_t entry = gm__proto_open(p, 1);
@@ -55,7 +55,7 @@ static void hparams_session_start(gm__bytes *p, double now, const gm_hparam *par
     gm__proto_close(p, start);
 }
 
-static void hparams_session_end(gm__bytes *p, double now, int status) {
+static void hparams_session_end(gm__builder *p, double now, int status) {
     size_t end = gm__proto_open(p, HPARAMS_SESSION_END);
     gm__proto_int(p, 1, status);
     gm__proto_double(p, 2, now);
@@ -63,17 +63,17 @@ static void hparams_session_end(gm__bytes *p, double now, int status) {
 }
 
 /* The content goes into the metadata of a value whose tensor is empty, as the plugin's own writer does it. */
-static bool hparams_put(gm_events *e, const char *op, const char *tag, gm__bytes *content) {
+static bool hparams_put(gm_events *e, const char *op, const char *tag, gm__builder *content) {
     gm__events_marks marks = gm__events_begin_raw(e, tag, 0);
     gm__events_empty_tensor(&e->record);
     gm__events_plugin(&e->record, "hparams", content, GM__DATA_TENSOR);
     bool whole = !content->failed;
-    gm__bytes_free(content);
+    gm__builder_free(content);
     return whole && gm__events_end_value(e, op, marks);
 }
 
 bool gm__hparams_end(gm_events *e) {
-    gm__bytes content = { 0 };
+    gm__builder content = { 0 };
     hparams_session_end(&content, gm__events_time(e), gm_ok() ? HPARAMS_SUCCESS : HPARAMS_FAILURE);
     e->has_session = false;
     return hparams_put(e, "events_close", "_hparams_/session_end_info", &content);
@@ -97,11 +97,11 @@ bool gm_events_hparams(gm_events *e, const gm_hparam *params, int64_t n, const c
     if (!gm__events_usable(e, "events_hparams") || !hparams_check(e, params, n, metrics, n_metrics)) return false;
     double now = gm__events_time(e);
     if (n_metrics) {
-        gm__bytes content = { 0 };
+        gm__builder content = { 0 };
         hparams_experiment(&content, now, params, n, metrics, n_metrics);
         if (!hparams_put(e, "events_hparams", "_hparams_/experiment", &content)) return false;
     }
-    gm__bytes content = { 0 };
+    gm__builder content = { 0 };
     hparams_session_start(&content, now, params, n);
     return e->has_session = hparams_put(e, "events_hparams", "_hparams_/session_start_info", &content);
 }

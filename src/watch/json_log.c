@@ -19,37 +19,30 @@ gm_json_log *gm_json_log_open_with(const char *path, const gm_json_log_args *arg
     return log && gm__rows_open(&log->rows, "json_log_open", path, o.append) ? log : NULL;
 }
 
-static void json_log_name(gm__bytes *line, const char *name) {
-    size_t bytes = 6 * strlen(name) + 3;
-    if (!gm__bytes_reserve(line, bytes)) return;
-    line->n += gm__json_string((char *)line->data + line->n, bytes, name);
-}
-
-static void json_log_compose(gm__bytes *line, const gm_log_value *values, int64_t n) {
+static void json_log_compose(gm__builder *line, const gm_log_value *values, int64_t n) {
     for (int64_t i = 0; i < n; i++) {
-        char number[GM__NUMBER_BYTES] = "null";
-        if (isfinite(values[i].value)) gm__number_text(number, values[i].value);
-        gm__bytes_text(line, i ? ", " : "{");
-        json_log_name(line, values[i].name);
-        gm__bytes_text(line, ": ");
-        gm__bytes_text(line, number);
+        gm__builder_add(line, i ? ", " : "{");
+        gm__builder_json(line, values[i].name);
+        gm__builder_add(line, ": ");
+        if (isfinite(values[i].value)) gm__builder_number(line, values[i].value);
+        else gm__builder_add(line, "null");
     }
-    gm__bytes_text(line, "}\n");
+    gm__builder_add(line, "}\n");
 }
 
 /* The key stands first: {"epoch": 3, ... `env` is that front part, up to the number. */
-static const char *json_log_key(const void *env, const char *line, size_t length) {
-    const gm__bytes *front = env;
-    return length > front->n && memcmp(line, front->data, front->n) == 0 ? line + front->n : NULL;
+static size_t json_log_key(const void *env, const char *line, size_t length) {
+    const gm__builder *front = env;
+    return length > front->n && memcmp(line, front->text, front->n) == 0 ? front->n : length;
 }
 
 static bool json_log_resume(gm_json_log *log, const gm_log_value *key) {
-    gm__bytes front = { 0 };
-    gm__bytes_text(&front, "{");
-    json_log_name(&front, key->name);
-    gm__bytes_text(&front, ": ");
+    gm__builder front = { 0 };
+    gm__builder_add(&front, "{");
+    gm__builder_json(&front, key->name);
+    gm__builder_add(&front, ": ");
     bool done = !front.failed && gm__rows_cut(&log->rows, "json_log_row", 0, key->value, json_log_key, &front);
-    gm__bytes_free(&front);
+    gm__builder_free(&front);
     log->rows.resumes = !done;
     return done;
 }
@@ -58,10 +51,10 @@ bool gm_json_log_row(gm_json_log *log, const gm_log_value *values, int64_t n) {
     if (!gm_ok() || !gm_check_object(log, &json_log_type, "json_log_row", 1)) return false;
     if (!gm__rows_check(&log->rows, "json_log_row", values, n)) return false;
     if (log->rows.resumes && !json_log_resume(log, values)) return false;
-    gm__bytes line = { 0 };
+    gm__builder line = { 0 };
     json_log_compose(&line, values, n);
-    bool written = !line.failed && gm__sink_put_whole(&log->rows.sink, "json_log_row", line.data, line.n);
-    gm__bytes_free(&line);
+    bool written = !line.failed && gm__sink_put_whole(&log->rows.sink, "json_log_row", line.text, line.n);
+    gm__builder_free(&line);
     return written;
 }
 

@@ -6,6 +6,7 @@
  * and shows it again, under one lock. The rate is smoothed over about five seconds; the time left follows it. */
 #include "../math/fp.h"
 #include "../base/args.h"
+#include "../base/json.h"
 #include "../base/log.h"
 #include "gemel/extend.h"
 #include "gemel/watch.h"
@@ -165,7 +166,7 @@ static const gm_type progress_type = { "progress", sizeof(gm_progress), progress
 static void progress_copy(char *into, size_t bytes, const char *text) {
     size_t n = 0;
     for (const char *at = text ? text : ""; *at;) {
-        size_t run = (unsigned char)*at < 32 || *at == 127 ? 0 : gm__utf8_first(at);
+        size_t run = (unsigned char)*at < 32 || *at == 127 ? 0 : gm__utf8_sequence(at, strnlen(at, 4));
         if (n + (run ? run : 1) >= bytes) break;
         if (run) memcpy(into + n, at, run);
         else into[n] = ' ';

@@ -1,41 +1,18 @@
 /* rows.c: text files that grow by a row at a time and may be taken up again (rows.h). */
 #include "../math/fp.h"
 #include "rows.h"
-#include "text.h"
+#include "../base/decimal.h"
+#include "../base/file.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
-static bool rows_read_all(FILE *f, gm__bytes *into) {
-    while (gm__bytes_reserve(into, 65536)) {
-        size_t n = fread(into->data + into->n, 1, 65536, f);
-        into->n += n;
-        if (!n) break;
-    }
-    gm__bytes_append(into, "", 1);
-    into->n -= !into->failed;
-    return !into->failed && !ferror(f);
-}
-
-bool gm__rows_read(const char *op, const char *path, gm__bytes *into) {
-    *into = (gm__bytes){ 0 };
-    FILE *f = fopen(path, "rb");
-    if (!f) return gm_fail(GM_ERROR_IO, "%s: cannot read %s: %s", op, path, strerror(errno));
-    bool good = rows_read_all(f, into);
-    if (!good) gm_fail(GM_ERROR_IO, "%s: reading %s: %s", op, path, strerror(errno)); /* MEMORY stays, if it was that */
-    fclose(f);
-    if (!good) gm__bytes_free(into);
-    return good;
-}
-
 static bool rows_drop_half_line(gm__rows *r, const char *op) {
-    gm__bytes b;
-    if (!gm__rows_read(op, r->sink.path, &b)) return false;
-    size_t whole = b.n;
-    while (whole && b.data[whole - 1] != '\n') whole--;
-    bool done = whole == b.n || gm__sink_cut(&r->sink, op, whole);
-    gm__bytes_free(&b);
+    gm__file *f = gm__file_open(op, r->sink.path, false);
+    if (!f) return false;
+    size_t whole = f->bytes;
+    while (whole && f->data[whole - 1] != '\n') whole--;
+    bool done = whole == f->bytes || gm__sink_cut(&r->sink, op, whole);
+    gm__file_release(f);
     r->resumes = whole > 0;
     return done;
 }
@@ -58,22 +35,21 @@ bool gm__rows_check(const gm__rows *r, const char *op, const gm_log_value *value
 }
 
 /* The offset of the first line from `at` whose key is not below `key`; the content's length if there is none. */
-static size_t rows_find(const gm__bytes *b, size_t at, double key, gm__rows_key find, const void *env) {
-    while (at < b->n) {
-        const char *line = (const char *)b->data + at, *end = memchr(line, '\n', b->n - at), *stop = NULL;
-        size_t length = end ? (size_t)(end - line) : b->n - at;
-        const char *number = find(env, line, length);
-        if (number && gm__number_read(number, &stop) >= key && stop > number) return at;
+static size_t rows_find(const gm__file *f, size_t at, double key, gm__rows_key find, const void *env) {
+    while (at < f->bytes) {
+        const char *line = (const char *)f->data + at, *end = memchr(line, '\n', f->bytes - at);
+        size_t length = end ? (size_t)(end - line) : f->bytes - at, number = find(env, line, length), used;
+        if (gm__decimal_f64(line + number, length - number, &used) >= key && used) return at;
         at += length + (end != NULL);
     }
-    return b->n;
+    return f->bytes;
 }
 
 bool gm__rows_cut(gm__rows *r, const char *op, size_t begin, double key, gm__rows_key find, const void *env) {
-    gm__bytes b;
-    if (!gm__rows_read(op, r->sink.path, &b)) return false;
-    size_t keep = rows_find(&b, begin, key, find, env);
-    bool done = keep == b.n || gm__sink_cut(&r->sink, op, keep);
-    gm__bytes_free(&b);
+    gm__file *f = gm__file_open(op, r->sink.path, false);
+    if (!f) return false;
+    size_t keep = rows_find(f, begin, key, find, env);
+    bool done = keep == f->bytes || gm__sink_cut(&r->sink, op, keep);
+    gm__file_release(f);
     return done;
 }

@@ -5,10 +5,10 @@
  * error stays here until gm_profile_stop reports it. Rows ("threads") are numbered in the order of their first
  * events. */
 #include "../math/fp.h"
+#include "../base/builder.h"
 #include "../base/profile.h"
 #include "gemel/watch.h"
 #include "sink.h"
-#include "text.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -23,27 +23,31 @@ static struct {
     pthread_mutex_t lock;
     bool running;
     gm__sink sink;
+    gm__builder line; /* the piece being made; its memory is used again */
     int64_t start_ns;
     char failure[512]; /* the first error while recording, "" for none */
     int n_rows;
     trace_row rows[TRACE_ROWS];
 } trace = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
-/* Write a piece of the file. The caller's pending error is not touched. */
-static void trace_put(const char *text, size_t n) {
-    if (trace.failure[0]) return;
-    bool was_ok = gm_ok();
-    if (gm__sink_put(&trace.sink, "profile", text, n)) return;
-    snprintf(trace.failure, sizeof trace.failure, "%s", was_ok ? gm_error_message() : "writing failed");
+/* Write the piece that `trace.line` holds, with was_ok telling whether an error of the caller's was pending before: the
+ * caller's errors are not touched. */
+static void trace_put(bool was_ok) {
+    gm__builder *l = &trace.line;
+    bool put = !trace.failure[0] && !l->failed && gm__sink_put(&trace.sink, "profile", l->text, l->n);
+    if (!put && !trace.failure[0])
+        snprintf(trace.failure, sizeof trace.failure, "%s", was_ok ? gm_error_message() : "writing failed");
     if (was_ok) gm_error_clear();
+    l->n = 0;
+    l->failed = false;
 }
 
 static void trace_name_row(int row, const char *name) {
-    char quoted[200], line[400];
-    gm__json_string(quoted, sizeof quoted, name);
-    const char *format = "%s{\"name\":\"thread_name\",\"ph\":\"M\",\"pid\":1,\"tid\":%d,\"args\":{\"name\":%s}}";
-    int n = snprintf(line, sizeof line, format, row ? ",\n" : "", row, quoted);
-    trace_put(line, (size_t)n);
+    gm__builder *l = &trace.line;
+    if (row) gm__builder_add(l, ",\n");
+    gm__builder_format(l, "{\"name\":\"thread_name\",\"ph\":\"M\",\"pid\":1,\"tid\":%d,\"args\":{\"name\":", row);
+    gm__builder_json(l, name);
+    gm__builder_add(l, "}}");
 }
 
 /* The number of a row; the last one stands for all that do not fit. */
@@ -65,25 +69,28 @@ static int trace_find_row(const char *name) {
     return row;
 }
 
-/* Microseconds since the start with three decimals. */
-static int trace_time(char *out, size_t bytes, int64_t ns) {
+/* A member whose value is nanoseconds, in microseconds with three decimals. */
+static void trace_time(const char *key, int64_t ns) {
     int64_t magnitude = ns < 0 ? -ns : ns;
-    const char *sign = ns < 0 ? "-" : "";
-    return snprintf(out, bytes, "%s%lld.%03d", sign, (long long)(magnitude / 1000), (int)(magnitude % 1000));
+    gm__builder_format(&trace.line, ",\"%s\":%s%lld.%03d", key, ns < 0 ? "-" : "", (long long)(magnitude / 1000),
+                       (int)(magnitude % 1000));
 }
 
 static void trace_event(const char *category, const char *name, int64_t start, int64_t duration, const char *row_name) {
-    char what[400], kind[100], at[32], lasting[32], line[700];
-    gm__json_string(what, sizeof what, name ? name : "");
-    gm__json_string(kind, sizeof kind, category ? category : "");
+    bool was_ok = gm_ok();
+    gm__builder *l = &trace.line;
     pthread_mutex_lock(&trace.lock);
     if (trace.running) {
         int row = trace_find_row(row_name);
-        trace_time(at, sizeof at, start - trace.start_ns);
-        trace_time(lasting, sizeof lasting, duration);
-        const char *format = ",\n{\"name\":%s,\"cat\":%s,\"ph\":\"X\",\"ts\":%s,\"dur\":%s,\"pid\":1,\"tid\":%d}";
-        int n = snprintf(line, sizeof line, format, what, kind, at, lasting, row);
-        trace_put(line, (size_t)n);
+        gm__builder_add(l, ",\n{\"name\":");
+        gm__builder_json(l, name ? name : "");
+        gm__builder_add(l, ",\"cat\":");
+        gm__builder_json(l, category ? category : "");
+        gm__builder_add(l, ",\"ph\":\"X\"");
+        trace_time("ts", start - trace.start_ns);
+        trace_time("dur", duration);
+        gm__builder_format(l, ",\"pid\":1,\"tid\":%d}", row);
+        trace_put(was_ok);
     }
     pthread_mutex_unlock(&trace.lock);
 }
@@ -107,8 +114,9 @@ bool gm_profile_start(const char *path) {
         trace.n_rows = 0;
         trace.start_ns = gm__profile_now();
         trace.running = true;
-        trace_put("[\n", 2);
+        gm__builder_add(&trace.line, "[\n");
         trace_find_row(NULL);
+        trace_put(true);
         atomic_store_explicit(&gm__profile_hook, trace_record, memory_order_release);
     }
     pthread_mutex_unlock(&trace.lock);
@@ -121,7 +129,9 @@ bool gm_profile_stop(void) {
     if (was_running) {
         atomic_store_explicit(&gm__profile_hook, NULL, memory_order_release);
         trace.running = false;
-        trace_put("\n]\n", 3);
+        gm__builder_add(&trace.line, "\n]\n");
+        trace_put(gm_ok());
+        gm__builder_free(&trace.line);
         if (trace.failure[0]) good = gm_fail(GM_ERROR_IO, "profile_stop: %s", trace.failure);
         good = gm__sink_close(&trace.sink, "profile_stop") && good;
     }

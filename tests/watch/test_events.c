@@ -271,24 +271,31 @@ static void options(void) {
     CHECK(sizeof(gm_events_open_args) == members, "no padding");
 }
 
+static const char *number(double value) {
+    static gm__builder b;
+    b.n = 0;
+    gm__builder_number(&b, value);
+    return b.text;
+}
+
 static void text(void) {
-    char out[64];
-    CHECK(gm__utf8_run("abc") == 3 && gm__utf8_run("\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80") == 9);
-    CHECK(gm__utf8_run("a\xc3") == 1 && gm__utf8_run("\xc0\x80") == 0 && gm__utf8_run("\xed\xa0\x80") == 0);
-    CHECK(gm__utf8_run("\xf4\x90\x80\x80") == 0 && gm__utf8_run("\xf0\x9f\x98") == 0);
-    gm__json_string(out, sizeof out, "a\"b\\c\nd\x01\xff\xc3\xa9");
-    CHECK(strcmp(out, "\"a\\\"b\\\\c\\nd\\u0001\xef\xbf\xbd\xc3\xa9\"") == 0, "%s", out);
-    gm__json_string(out, 6, "abc\n");
-    CHECK(strcmp(out, "\"abc\"") == 0, "%s", out);
-    double numbers[] = { 0, 1, -2.5, 0.1, 1e300, 5e-324, 1.0 / 3, 123456789, 1e5 };
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
-        const char *end;
-        gm__number_text(out, numbers[i]);
-        CHECK(gm__number_read(out, &end) == numbers[i] && !*end, "%s", out);
-    }
-    CHECK(gm__number_text(out, 0.1) == 3 && strcmp(out, "0.1") == 0);
-    gm__number_text(out, -INFINITY);
-    CHECK(strcmp(out, "-inf") == 0);
+    gm__builder b = { 0 };
+    gm__builder_json(&b, "a\"b\\c\nd\x01\xff\xc3\xa9\xc0\x80\xe2\x82");
+    CHECK(strcmp(b.text, "\"a\\\"b\\\\c\\nd\\u0001\ufffd\u00e9\ufffd\ufffd\ufffd\ufffd\"") == 0, "%s", b.text);
+    b.n = 0;
+    gm__builder_utf8(&b, "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\xed\xa0\x80\"");
+    CHECK(strcmp(b.text, "\u00e9\u20ac\U0001f600\ufffd\ufffd\ufffd\"") == 0, "%s", b.text);
+    gm__builder_free(&b);
+    CHECK(gm__utf8_columns("\u00e9\u20ac\U0001f600x") == 4);
+    double numbers[] = { 0, 1, -2.5, 0.1, 1e300, 5e-324, 1.0 / 3, 123456789, 1e5, 1e15, 123456789012345680.0, 1.5e-5, 2e-6 };
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        CHECK(strtod(number(numbers[i]), NULL) == numbers[i], "%s", number(numbers[i]));
+    CHECK(strcmp(number(0.1), "0.1") == 0);
+    CHECK(strcmp(number(-120), "-120") == 0);
+    CHECK(strcmp(number(0.0125), "0.0125") == 0);
+    CHECK(strcmp(number(1.25e-9), "1.25e-9") == 0);
+    CHECK(strcmp(number(1e300), "1e+300") == 0);
+    CHECK(strcmp(number(-(double)INFINITY), "-inf") == 0);
 }
 
 int main(void) {
