@@ -47,6 +47,7 @@
 #include "watch/histogram.c"
 #include "watch/hparams.c"
 #include "watch/json_log.c"
+#include "watch/pictures.c"
 #include "watch/progress.c"
 #include "watch/proto.c"
 #include "watch/rows.c"

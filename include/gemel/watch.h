@@ -6,7 +6,7 @@
 #ifndef GEMEL_WATCH_H
 #define GEMEL_WATCH_H
 
-#include "base.h"
+#include "tensor.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -41,9 +41,14 @@ GM_API bool gm_events_scalar(gm_events *events, const char *tag, int64_t step, d
  * signs). NaN and infinities are not counted; the log says how many there were. */
 GM_API bool gm_events_histogram(gm_events *events, const char *tag, int64_t step, const double *values, int64_t n);
 GM_API bool gm_events_histogram_f32(gm_events *events, const char *tag, int64_t step, const float *values, int64_t n);
+/* The same of a tensor's elements, of any type that converts to f64. */
+GM_API bool gm_events_histogram_tensor(gm_events *events, const char *tag, int64_t step, const gm_tensor *values);
 /* An image: pixels [height, width, channels]; channels 1 gray, 2 gray and alpha, 3 RGB, 4 RGBA. */
 GM_API bool gm_events_image(gm_events *events, const char *tag, int64_t step, const uint8_t *pixels, int64_t height,
                             int64_t width, int64_t channels);
+/* The same of a tensor [H, W], [C, H, W] or [N, C, H, W], C from 1 to 4; N images are laid out in rows of one picture,
+ * two pixels apart. Elements are 0 to 255 in u8, else 0 to 1 (cut to that; NaN is 0). Errors: SHAPE. */
+GM_API bool gm_events_image_tensor(gm_events *events, const char *tag, int64_t step, const gm_tensor *images);
 /* Text, shown as Markdown. */
 GM_API bool gm_events_text(gm_events *events, const char *tag, int64_t step, const char *markdown);
 

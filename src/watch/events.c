@@ -250,6 +250,23 @@ bool gm_events_histogram_f32(gm_events *e, const char *tag, int64_t step, const 
     return events_histogram_of(e, tag, step, NULL, values, n);
 }
 
+bool gm_events_histogram_tensor(gm_events *e, const char *tag, int64_t step, const gm_tensor *values) {
+    if (!gm__events_usable(e, "events_histogram")) return false;
+    int64_t n = gm_count(values);
+    if (n < 0) return false;
+    gm_dtype type = gm_dtype_of(values);
+    if (!gm_is_float(type) && !gm_is_integer(type) && type != GM_BOOL)
+        return gm_fail(GM_ERROR_DTYPE, "events_histogram: %s is of %s, real numbers are needed", tag ? tag : "(no tag)",
+                       gm_dtype_name(type));
+    if (type == GM_F32 && gm_is_contiguous(values))
+        return gm_events_histogram_f32(e, tag, step, gm_data(values), n);
+    double *copy = gm_alloc((size_t)n * sizeof *copy);
+    bool done = copy && gm_read(values, GM_F64, copy, (size_t)n * sizeof *copy);
+    done = done && gm_events_histogram(e, tag, step, copy, n);
+    gm_free(copy);
+    return done;
+}
+
 bool gm_events_image(gm_events *e, const char *tag, int64_t step, const uint8_t *pixels, int64_t height, int64_t width,
                      int64_t channels) {
     gm__events_marks marks;

@@ -24,8 +24,8 @@ static void hparams_value(gm__builder *p, int field, const gm_hparam *h) {
     gm__proto_close(p, value);
 }
 
-static void hparams_experiment(gm__builder *p, double now, const gm_hparam *params, int64_t n, const char *const *metrics,
-                               int64_t n_metrics) {
+static void hparams_experiment(gm__builder *p, double now, const gm_hparam *params, int64_t n,
+                               const char *const *metrics, int64_t n_metrics) {
     size_t experiment = gm__proto_open(p, HPARAMS_EXPERIMENT);
     gm__proto_double(p, 3, now);
     for (int64_t i = 0; i < n; i++) {

@@ -197,6 +197,23 @@ static void wrong_arguments(void) {
     gm_error_clear();
 }
 
+static void wrong_tensors(void) {
+    GM_SCOPE(s);
+    static const float zeros[90];
+    gm_events *e = gm_events_open(in_dir("tensors"));
+    gm_tensor *five = gm_from_data(GM_SHAPE(2, 5, 3, 3), GM_F32, zeros);
+    gm_tensor *text = gm_strings((const char *const[]){ "a" }, 1);
+    CHECK(!gm_events_image_tensor(e, "a", 0, five) && error_says(GM_ERROR_SHAPE, "the tensor is [2, 5, 3, 3]"));
+    gm_tensor *flat = gm_from_data(GM_SHAPE(3), GM_F32, zeros), *none = gm_from_data(GM_SHAPE(0, 3), GM_F32, zeros);
+    CHECK(!gm_events_image_tensor(e, "a", 0, flat) && error_says(GM_ERROR_SHAPE, "the tensor is [3]"));
+    CHECK(!gm_events_image_tensor(e, "a", 0, none) && error_says(GM_ERROR_SHAPE, "the tensor is [0, 3]"));
+    CHECK(!gm_events_image_tensor(e, "a", 0, NULL) && error_says(GM_ERROR_HANDLE, "NULL"));
+    CHECK(!gm_events_histogram_tensor(e, "a", 0, NULL) && error_says(GM_ERROR_HANDLE, "NULL"));
+    CHECK(text && !gm_events_histogram_tensor(e, "a", 0, text) && error_says(GM_ERROR_DTYPE, "a is of string"));
+    CHECK(gm_events_histogram_tensor(e, "a", 0, gm_from_data(GM_SHAPE(0), GM_F16, zeros)));
+    CHECK(count_records(gm_events_path(e)) == 2);
+}
+
 static void full_disk(void) {
     gm__sink sink;
     CHECK(gm__sink_open(&sink, "op", "/dev/full", GM__SINK_APPEND));
@@ -287,7 +304,7 @@ static void text(void) {
     CHECK(strcmp(b.text, "\u00e9\u20ac\U0001f600\ufffd\ufffd\ufffd\"") == 0, "%s", b.text);
     gm__builder_free(&b);
     CHECK(gm__utf8_columns("\u00e9\u20ac\U0001f600x") == 4);
-    double numbers[] = { 0, 1, -2.5, 0.1, 1e300, 5e-324, 1.0 / 3, 123456789, 1e5, 1e15, 123456789012345680.0, 1.5e-5, 2e-6 };
+    double numbers[] = { 0, 1, -2.5, 0.1, 1e300, 5e-324, 1.0 / 3, 123456789, 1e5, 1e15, 1.2345678901234568e17, 1.5e-5 };
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         CHECK(strtod(number(numbers[i]), NULL) == numbers[i], "%s", number(numbers[i]));
     CHECK(strcmp(number(0.1), "0.1") == 0);
@@ -306,6 +323,7 @@ int main(void) {
     RUN(framing);
     RUN(waiting);
     RUN(wrong_arguments);
+    RUN(wrong_tensors);
     RUN(full_disk);
     RUN(failing_memory);
     RUN(options);

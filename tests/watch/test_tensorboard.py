@@ -127,6 +127,22 @@ class RawEvents(unittest.TestCase):
             self.assertEqual(png.mode, ("L", "LA", "RGB", "RGBA")[channels - 1])
             np.testing.assert_array_equal(np.asarray(png).reshape(HEIGHT, WIDTH, channels), pixels(channels))
 
+    def test_tensors(self):
+        narrow = [float(np.float32((i * 37 % 1000 - 500) * 0.001)) for i in range(1000)]
+        self.check_histogram("tensor/f32", narrow)
+        self.check_histogram("tensor/f64", narrow)
+        (event,) = self.main.Images("tensor/bytes")
+        np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(event.encoded_image_string))),
+                                      [[0, 40, 80], [120, 160, 200]])
+        (event,) = self.main.Images("tensor/images")
+        picture = np.asarray(Image.open(io.BytesIO(event.encoded_image_string)))
+        values = (np.arange(180, dtype=np.float32) - 10) / np.float32(150)
+        images = np.floor(np.clip(values, 0, 1) * np.float32(255) + np.float32(0.5)).reshape(3, 3, 4, 5)
+        expected = np.zeros((4 + 2 + 4, 5 + 2 + 5, 3))
+        for i, (y, x) in enumerate(((0, 0), (0, 7), (6, 0))):
+            expected[y:y + 4, x:x + 5] = images[i].transpose(1, 2, 0)
+        np.testing.assert_array_equal(picture, expected)
+
     def test_text(self):
         events = self.main.Tensors("notes")
         first = events[0].tensor_proto.string_val[0].decode()

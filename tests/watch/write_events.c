@@ -40,6 +40,21 @@ static void write_images(gm_events *e) {
     }
 }
 
+/* The values of "histogram/narrow", and three images in one picture. */
+static void write_tensors(gm_events *e) {
+    GM_SCOPE(s);
+    float narrow[1000], unit[3 * 3 * 4 * 5];
+    double same[1000];
+    uint8_t bytes[2 * 3];
+    for (int i = 0; i < 1000; i++) same[i] = narrow[i] = (float)((i * 37 % 1000 - 500) * 0.001);
+    for (int i = 0; i < 180; i++) unit[i] = (float)(i - 10) / 150;
+    for (int i = 0; i < 6; i++) bytes[i] = (uint8_t)(40 * i);
+    gm_events_histogram_tensor(e, "tensor/f32", 0, gm_from_data(GM_SHAPE(10, 100), GM_F32, narrow));
+    gm_events_histogram_tensor(e, "tensor/f64", 0, gm_from_data(GM_SHAPE(1000), GM_F64, same));
+    gm_events_image_tensor(e, "tensor/images", 0, gm_from_data(GM_SHAPE(3, 3, 4, 5), GM_F32, unit));
+    gm_events_image_tensor(e, "tensor/bytes", 0, gm_from_data(GM_SHAPE(2, 3), GM_U8, bytes));
+}
+
 static void write_texts(gm_events *e) {
     gm_events_text(e, "notes", 0, "# Title\n\n| a | b |\n|---|---|\n| 1 | \xc3\xa9 |\n");
     gm_events_text(e, "notes", 1, "");
@@ -84,6 +99,7 @@ int main(int argc, char **argv) {
     write_curves(e);
     write_histograms(e);
     write_images(e);
+    write_tensors(e);
     write_texts(e);
     write_trial(argv[1], "trial-a", 0.01, false);
     write_trial(argv[1], "trial-b", 0.1, true);
