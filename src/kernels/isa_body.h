@@ -1,14 +1,16 @@
-/* isa_body.h: instantiate every template for one instruction set and define its table. */
+/* isa_body.h: instantiate the templates of one group (GM_TEMPLATES) for one instruction set. */
 #include "isa_begin.h"
 #include "../math/scalar.h"
-#include "templates.h"
-const gm_kernels GM__PASTE(gm__kernels, GM_ISA) = {
-    .name = GM__STRING(GM_ISA),
-    .vector_bytes = GM_VBYTES,
-#define GM_KERNEL(ret, name, args) .name = GM_K(name),
+#include "integer.h"
+#include GM_TEMPLATES
+
+static void GM_K(fill)(gm_kernels *k) {
+    k->name = GM__STRING(GM_ISA);
+    k->vector_bytes = GM_VBYTES;
+#define GM_KERNEL(ret, name, args) k->name = GM_K(name);
 #define GM_KERNEL_DECLARE
-#include "templates.h"
+#include GM_TEMPLATES
 #undef GM_KERNEL_DECLARE
 #undef GM_KERNEL
-};
+}
 #include "isa_end.h"

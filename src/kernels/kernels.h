@@ -2,8 +2,8 @@
  *
  * A template header declares its kernels where GM_KERNEL_DECLARE is defined, one line each,
  *     GM_KERNEL(void, relu_f32, (int64_t n, const float *x, float *y))
- * and defines them, as `static void GM_K(relu_f32)(...)`, where it is not. templates.h lists the templates; nothing
- * else names them. Kernels do one thread's share of the work; drivers (gemm.c, conv.c, the ops) split it. */
+ * and defines them, as `static void GM_K(relu_f32)(...)`, where it is not. Templates are compiled in groups, one source
+ * file each (group_NAME.c), so that a change recompiles little; templates_NAME.h lists a group; nothing else names them. Kernels do one thread's share of the work; drivers (gemm.c, conv.c, the ops) split it. */
 #ifndef GM_KERNELS_H
 #define GM_KERNELS_H
 
@@ -26,6 +26,8 @@ typedef struct gm_kernels {
 #undef GM_KERNEL_DECLARE
 #undef GM_KERNEL
 } gm_kernels;
+
+typedef enum { GM__ISA_AVX512, GM__ISA_AVX2, GM__ISA_NEON, GM__ISA_PLAIN, GM__N_ISA } gm_isa_id;
 
 /* The table for this machine, or for the instruction set that GM_ISA names; chosen once, at the first call. */
 const gm_kernels *gm__kernels(void);

@@ -1,6 +1,6 @@
-/* templates.h: every kernel template, in no particular order (no include guard: see kernels.h). */
-#include "map.h"
-#include "probe.h"
-#include "convert.h"
-#include "matmul.h"
-#include "conv.h"
+/* templates.h: every kernel template, by group (no include guard: see kernels.h). */
+#include "templates_base.h"
+#include "templates_elementwise.h"
+#include "templates_matmul.h"
+#include "templates_conv.h"
+#include "templates_rest.h"

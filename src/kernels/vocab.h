@@ -1,7 +1,8 @@
 /* vocab.h: the small vocabulary that kernel templates are written in, spelled for GNU vectors.
  *
  * Included once per instruction set (no include guard) inside a target region opened by isa_begin.h, which defines
- *   GM_ISA      the name pasted behind every function: avx512, avx2, plain, neon
+ *   GM_ISA      the name of the instruction set: avx512, avx2, plain, neon; pasted behind every function, with
+ *   GM_GROUP    the name of the group of templates being compiled (group.h)
  *   GM_VBYTES   bytes of a native vector
  *   GM_HAS_FMA  1 where fma is one instruction; else gm_fma is the exact software formula of math/fma.h
  * Templates define functions as `static T GM_K(name)(...)`; the same text, embedded by the emitter, has other spellings
@@ -10,9 +11,11 @@
  * Vectors: gm_v (float), gm_vd (double). Loads and stores are unaligned. A contract lane group (32 lanes) is an array
  * of 32 / GM_VF vectors. No template uses intrinsics: loops over lanes compile to single instructions at -O3. */
 
-#define GM__PASTE2(a, b) a##_##b
-#define GM__PASTE(a, b) GM__PASTE2(a, b)
-#define GM_K(name) GM__PASTE(name, GM_ISA)
+#define GM__PASTE_(a, b) a##_##b
+#define GM__PASTE(a, b) GM__PASTE_(a, b)
+#define GM__PASTE3_(a, b, c) a##_##b##_##c
+#define GM__PASTE3(a, b, c) GM__PASTE3_(a, b, c)
+#define GM_K(name) GM__PASTE3(name, GM_ISA, GM_GROUP)
 #define GM__STRING2(a) #a
 #define GM__STRING(a) GM__STRING2(a)
 #define GM_INLINE static inline __attribute__((always_inline, unused))

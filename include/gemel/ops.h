@@ -1,0 +1,13 @@
+/* gemel/ops.h: every operation, by family. All of them: take and return tensors owned by the innermost scope, return
+ * NULL while an error is pending or after reporting one, never change their inputs, and can be differentiated unless
+ * their line says otherwise. SHAPE and DTYPE errors name the operation, the argument and the values. */
+#ifndef GEMEL_OPS_H
+#define GEMEL_OPS_H
+
+#include "ops/create.h"
+#include "ops/elementwise.h"
+#include "ops/join.h"
+#include "ops/reduce.h"
+#include "ops/view.h"
+
+#endif

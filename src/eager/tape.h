@@ -1,0 +1,63 @@
+/* tape.h: what an operation leaves behind for its derivative.
+ *
+ * A node holds the operation, its attributes, and for each input: where its gradient goes (another node's output, or a
+ * leaf), its shape, and, if the derivative needs it, the input itself. Outputs own the node; the node never owns its
+ * outputs: a saved output is an alias without history, and gets its history back when it is handed to the rule. */
+#ifndef GM_EAGER_TAPE_H
+#define GM_EAGER_TAPE_H
+
+#include "../tensor/tensor.h"
+#include "gemel/autograd.h"
+
+typedef struct {
+    gm_node *node;    /* what made the input; NULL for a leaf or where no gradient is wanted */
+    gm_tensor *leaf;  /* a leaf that wants one */
+    gm_tensor *saved; /* the input; NULL if its value is not needed */
+    uint32_t version; /* of saved's storage, when it was saved */
+    uint16_t out_index;
+    bool needs;
+    bool present;     /* false for an optional input that was not given */
+} gm__edge;
+
+typedef struct { gm_dtype dtype; int32_t n; int64_t dims; } gm__meta; /* dims: index into the node's pool of sizes */
+
+struct gm_node {
+    gm_object o;
+    const gm_op *op;
+    uint64_t sequence;  /* order of execution */
+    int32_t n_in, n_out;
+    bool used;          /* its saved values were dropped by a backward pass */
+    char *where;        /* the module path, in anomaly mode */
+    void *block;        /* the memory of all below */
+    void *attrs;
+    gm__edge *edge;     /* [n_in] */
+    gm_tensor **saved_out; /* [n_out] */
+    uint32_t *out_version; /* [n_out] */
+    gm__meta *meta;     /* [n_in + n_out] */
+    int64_t *dims;
+    gm_tensor **watchers; /* output handles with hooks or a kept gradient; they take themselves out when they die */
+    int32_t n_watchers;
+    void *run;          /* the backward pass's record of this node, while one runs */
+};
+
+extern const gm_type gm__node_type;
+
+/* Record a call; sets the node of the outputs. False after an error. */
+bool gm__tape_record(const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs, gm_tensor *const *out, int n_out);
+/* Input i, output j as the derivative rules see them: the saved value with its history, or a ghost of its shape. */
+gm_tensor *gm__node_input(gm_node *n, int i);
+gm_tensor *gm__node_output(gm_node *n, int j);
+/* A zero gradient for output j. */
+gm_shape gm__node_out_shape(const gm_node *n, int j);
+void gm__node_drop_saved(gm_node *n);
+
+/* eager/hook.c */
+bool gm__watch_output(gm_tensor *x);
+void gm__unwatch_output(gm_tensor *x);
+gm_tensor *gm__run_hooks(gm_tensor *x, gm_tensor *gradient);
+void gm__free_hooks(void *hooks);
+
+/* What of the inputs and outputs the derivative of `op` needs. */
+void gm__op_saves(const gm_op *op, uint32_t *in, uint32_t *out);
+
+#endif

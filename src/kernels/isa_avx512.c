@@ -1,8 +1,0 @@
-/* isa_avx512.c: the kernels for the instruction set "avx512". */
-#include "../math/fp.h"
-#include "kernels.h"
-#if defined(__x86_64__) || defined(__i386__)
-#  define GM_ISA_AVX512 1
-#  include "isa_body.h"
-#  undef GM_ISA_AVX512
-#endif

@@ -1,0 +1,4 @@
+/* templates_base.h: the templates of the group "base" (no include guard: see kernels.h). */
+#include "map.h"
+#include "probe.h"
+#include "convert.h"

@@ -1,0 +1,1 @@
+/* templates_rest.h: the templates of the group "rest" (no include guard: see kernels.h). */

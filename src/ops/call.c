@@ -1,0 +1,63 @@
+/* call.c: the one way into an operation, and the table of them all. */
+#include "../math/fp.h"
+#include "elementwise_ops.h"
+
+#include <string.h>
+
+gm__dispatch_fn gm__dispatch;
+
+static bool call_check_inputs(const gm_op *op, gm_tensor *const *in, int n_in) {
+    if (n_in < op->min_in || (op->max_in >= 0 && n_in > op->max_in))
+        return gm_fail(GM_ERROR_VALUE, "%s: %d inputs, %d to %d are taken", op->name, n_in, op->min_in, op->max_in);
+    for (int i = 0; i < n_in; i++) {
+        if (!in[i] && i >= op->min_in && op->max_in >= 0) continue; /* an optional input that is not given */
+        if (!gm__check_tensor(in[i], op->name, i + 1)) return false;
+    }
+    return true;
+}
+
+int gm_op_call(const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs, gm_tensor **out, int n_out) {
+    for (int i = 0; i < n_out; i++) out[i] = NULL;
+    if (!gm_ok() || !call_check_inputs(op, in, n_in)) return -1;
+    gm_tensor *all[GM_OP_MAX_OUT] = { NULL };
+    int n = gm__dispatch(op, in, n_in, attrs, n_out > GM_OP_MAX_OUT ? out : all);
+    if (n_out <= GM_OP_MAX_OUT)
+        for (int i = 0; i < n && i < n_out; i++) out[i] = all[i];
+    return n;
+}
+
+gm_tensor *gm_op_call1(const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs) {
+    gm_tensor *out[GM_OP_MAX_OUT] = { NULL };
+    if (!gm_ok() || !call_check_inputs(op, in, n_in)) return NULL;
+    return gm__dispatch(op, in, n_in, attrs, out) > 0 ? out[0] : NULL;
+}
+
+#define GM_OP(name) extern const gm_op gm__op_##name;
+#include "list.h"
+#undef GM_OP
+
+static const gm_op *const call_ops[] = {
+#define GM_OP(name) &gm__op_##name,
+#include "list.h"
+#undef GM_OP
+#define EW_F(name, ...) &gm__op_##name,
+#define EW_N EW_F
+#define EW_I EW_F
+#include "elementwise.def"
+#undef EW_F
+#undef EW_N
+#undef EW_I
+};
+
+const gm_op *gm_op_at(int index) {
+    return index >= 0 && index < (int)(sizeof call_ops / sizeof *call_ops) ? call_ops[index] : NULL;
+}
+
+const gm_op *gm_op_find(const char *name) {
+    for (int i = 0; name && gm_op_at(i); i++)
+        if (!strcmp(gm_op_at(i)->name, name)) return gm_op_at(i);
+    return NULL;
+}
+
+const void *gm_op_in(const gm_op_args *a, int i) { return gm__data(a->in[i]); }
+void *gm_op_out(gm_tensor *const *out, int i) { return gm__data(out[i]); }

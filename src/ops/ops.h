@@ -1,0 +1,54 @@
+/* ops.h: what operation files share.
+ *
+ * Public operations end in gm_op_call, which goes through one pointer, gm__dispatch. The eager room fills it in; a
+ * recorder of graphs can put itself in its place for a thread's context. */
+#ifndef GM_OPS_OPS_H
+#define GM_OPS_OPS_H
+
+#include "../tensor/tensor.h"
+#include "gemel/op.h"
+#include "gemel/ops.h"
+
+typedef int (*gm__dispatch_fn)(const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs, gm_tensor **out);
+extern gm__dispatch_fn gm__dispatch;
+
+/* Calls with one output and up to three inputs. */
+static inline gm_tensor *gm__call1(const gm_op *op, const void *attrs, gm_tensor *a) {
+    return gm_op_call1(op, (gm_tensor *[]){ a }, 1, attrs);
+}
+static inline gm_tensor *gm__call2(const gm_op *op, const void *attrs, gm_tensor *a, gm_tensor *b) {
+    return gm_op_call1(op, (gm_tensor *[]){ a, b }, 2, attrs);
+}
+static inline gm_tensor *gm__call3(const gm_op *op, const void *attrs, gm_tensor *a, gm_tensor *b, gm_tensor *c) {
+    return gm_op_call1(op, (gm_tensor *[]){ a, b, c }, 3, attrs);
+}
+
+/* g summed over the dimensions that broadcasting added or stretched, cast to `dtype`: from g's shape to `shape`. */
+gm_tensor *gm__sum_to(gm_tensor *g, const gm_shape *shape, gm_dtype dtype);
+
+/* The broadcast of n shapes, in *out; false and a SHAPE error that names `op` if they do not fit. */
+bool gm__broadcast_shapes(const char *op, gm_tensor *const *in, int n, gm_shape *out);
+/* The dtype of a result of these tensors as PyTorch promotes them: 0-d tensors only count if their kind is higher. */
+gm_dtype gm__promote_tensors(gm_tensor *const *in, int n);
+/* True if some input of the full rank is channels-last and none is only row-major. */
+bool gm__prefers_channels_last(gm_tensor *const *in, int n, int rank);
+
+/* ---- rules that many operations share ---- */
+
+/* jvp of an operation that is linear in each differentiable input: the sum of op(.., tin[i], ..). */
+bool gm__jvp_linear(const gm_jvp_args *a);
+/* jvp from grad: the transpose of the transpose. Needs grad to be differentiable in the arriving gradient. */
+bool gm__jvp_through_grad(const gm_jvp_args *a);
+/* batch by running the operation once per entry and stacking. */
+bool gm__batch_loop(const gm_batch_args *a);
+/* Apply the tangent or batch rule, direct or derived. */
+bool gm__op_jvp(const gm_jvp_args *a);
+bool gm__op_batch(const gm_batch_args *a);
+/* "direct", "elementwise", "linear", "through grad", "loop" or "none". */
+const char *gm__op_jvp_kind(const gm_op *op);
+const char *gm__op_batch_kind(const gm_op *op);
+
+/* Input i with the batch at axis 0 (expanded if it is not mapped). */
+gm_tensor *gm__batched(const gm_batch_args *a, int i);
+
+#endif

@@ -1,0 +1,125 @@
+/* Recording, backward passes, gradients of gradients, hooks, and what is refused. */
+#include "check.h"
+#include "gemel/autograd.h"
+#include "gemel/ops.h"
+
+#include <math.h>
+
+static gm_tensor *leaf(double v) {
+    gm_tensor *x = gm_scalar(v, GM_F64);
+    gm_set_requires_grad(x, true);
+    return x;
+}
+
+static void simple(void) {
+    GM_SCOPE(s);
+    gm_tensor *x = leaf(3), *y = leaf(2);
+    gm_tensor *z = gm_add(gm_mul(x, y), gm_exp(y));
+    CHECK(gm_backward(z), "%s", gm_error_message());
+    CHECK(gm_item(gm_gradient_of(x)) == 2);
+    CHECK(fabs(gm_item(gm_gradient_of(y)) - (3 + exp(2))) < 1e-12);
+    CHECK(!gm_backward(z) && gm_error_code() == GM_ERROR_GRADIENT, "the tape is used up");
+    gm_error_clear();
+    CHECK(gm_backward(gm_mul(x, x)));
+    CHECK(gm_item(gm_gradient_of(x)) == 8, "added to what was there");
+}
+
+static void second_order(void) {
+    GM_SCOPE(s);
+    gm_tensor *x = leaf(2), *y = gm_mul(x, gm_mul(x, x));
+    gm_tensor *g = gm_get(gm_gradients(y, GM_PACK({ "x", x, NULL }), .create_graph = 1), "x");
+    CHECK(gm_item(g) == 12);
+    gm_tensor *h = gm_get(gm_gradients(g, GM_PACK({ "x", x, NULL }), .create_graph = 1), "x");
+    CHECK(gm_item(h) == 12);
+    CHECK(gm_item(gm_get(gm_gradients(h, GM_PACK({ "x", x, NULL })), "x")) == 6);
+    CHECK(!gm_gradient_of(x));
+}
+
+static void modes(void) {
+    GM_SCOPE(s);
+    gm_tensor *x = leaf(2), *y;
+    {
+        GM_NO_GRAD;
+        y = gm_mul(x, x);
+    }
+    CHECK(!gm_requires_grad(y));
+    CHECK(gm_requires_grad(gm_mul(x, x)));
+    CHECK(!gm_requires_grad(gm_detach(gm_mul(x, x))));
+    CHECK(!gm_backward(y) && gm_error_code() == GM_ERROR_GRADIENT);
+    gm_error_clear();
+}
+
+static void changed_value(void) {
+    GM_SCOPE(s);
+    gm_tensor *x = leaf(2), *y = gm_mul(x, x);
+    gm_assign(x, gm_scalar(5, GM_F64));
+    CHECK(!gm_backward(y) && gm_error_code() == GM_ERROR_GRADIENT);
+    CHECK(strstr(gm_error_message(), "changed in place"), "%s", gm_error_message());
+    gm_error_clear();
+}
+
+static gm_tensor *halve(void *env, gm_tensor *x, gm_tensor *g) {
+    (void)x;
+    ++*(int *)env;
+    return gm_mul_scalar(g, 0.5);
+}
+
+static void hooks(void) {
+    GM_SCOPE(s);
+    int calls = 0;
+    gm_tensor *x = leaf(2), *y = gm_mul(x, x), *z = gm_mul_scalar(y, 3);
+    gm_on_gradient(y, halve, &calls, NULL);
+    gm_on_gradient(x, halve, &calls, NULL);
+    gm_retain_gradient(y);
+    CHECK(gm_backward(z), "%s", gm_error_message());
+    CHECK(calls == 2);
+    CHECK(gm_item(gm_gradient_of(y)) == 1.5);
+    CHECK(gm_item(gm_gradient_of(x)) == 3);
+}
+
+static void long_chain(void) {
+    GM_SCOPE(s);
+    gm_tensor *x = leaf(1), *y = NULL;
+    gm_set(&y, x);
+    for (int i = 0; i < 200000; i++) {
+        GM_SCOPE(inner);
+        gm_set(&y, gm_add_scalar(y, 1));
+    }
+    CHECK(gm_backward(y));
+    CHECK(gm_item(gm_gradient_of(x)) == 1);
+    gm_set(&y, NULL);
+}
+
+static void flat_memory(void) {
+    int64_t objects = 0;
+    GM_SCOPE(s);
+    gm_tensor *x = leaf(1);
+    for (int i = 0; i < 10000; i++) {
+        GM_SCOPE(inner);
+        gm_exp(gm_mul(x, x));
+        if (i == 10) objects = gm_memory_stats().n_objects;
+        if (i > 10) CHECK(gm_memory_stats().n_objects == objects);
+    }
+}
+
+static void anomaly(void) {
+    GM_SCOPE(s);
+    gm_set_anomaly(true);
+    gm_log(leaf(-1));
+    CHECK(gm_error_code() == GM_ERROR_NUMERIC && strstr(gm_error_message(), "log"), "%s", gm_error_message());
+    gm_error_clear();
+    gm_set_anomaly(false);
+}
+
+int main(void) {
+    RUN(simple);
+    RUN(second_order);
+    RUN(modes);
+    RUN(changed_value);
+    RUN(hooks);
+    RUN(long_chain);
+    RUN(flat_memory);
+    RUN(anomaly);
+    CHECK(gm_exit_status() == 0);
+    return check_done();
+}
