@@ -69,7 +69,7 @@ GM_KERNEL(void, conv_wgrad_f64, (const gm__conv_wgrad *p, int64_t task, void *sc
 #define CONV_STORE(p, v) gm_store(p, v)
 #define CONV_SPLAT(x) gm_splat(x)
 #define CONV_FMA(a, b, c) gm_vfma(a, b, c)
-#define CK(name) GM__PASTE(name##_f32, GM_ISA)
+#define CK(name) GM_K(name##_f32)
 #include "conv_copy.h"
 #include "conv_tile.h"
 #include "conv_gather.h"
@@ -90,7 +90,7 @@ GM_KERNEL(void, conv_wgrad_f64, (const gm__conv_wgrad *p, int64_t task, void *sc
 #define CONV_STORE(p, v) gm_stored(p, v)
 #define CONV_SPLAT(x) gm_splatd(x)
 #define CONV_FMA(a, b, c) gm_vfmad(a, b, c)
-#define CK(name) GM__PASTE(name##_f64, GM_ISA)
+#define CK(name) GM_K(name##_f64)
 #include "conv_copy.h"
 #include "conv_tile.h"
 #include "conv_gather.h"

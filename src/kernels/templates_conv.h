@@ -1,3 +1,2 @@
 /* templates_conv.h: the templates of the group "conv" (no include guard: see kernels.h). */
-#include "convert.h"
 #include "conv.h"
