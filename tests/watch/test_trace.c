@@ -1,4 +1,5 @@
 /* The profiler's file: its events, its threads, what goes wrong, and what it costs while it is off. */
+#include "base/json.h"
 #include "base/profile.h"
 #include "check.h"
 #include "gemel/watch.h"
@@ -30,6 +31,22 @@ static bool error_says(gm_error code, const char *part) {
     return same;
 }
 
+/* What a strict reader of JSON makes of it: how many events of each kind, over how many threads. */
+static void as_json(int64_t expected, int threads) {
+    gm__json_document *d = gm__json_open("test", path, text, strlen(text));
+    CHECK(d != NULL, "%s", gm_error_message());
+    const gm__json *root = d ? gm__json_root(d) : NULL;
+    int64_t events = 0, named = 0;
+    for (uint32_t i = 0; root && i < root->n; i++) {
+        const gm__json *e = &root->items[i], *ts = gm__json_get(e, "ts"), *dur = gm__json_get(e, "dur");
+        const char *kind = gm__json_text(gm__json_get(e, "ph"));
+        named += kind && *kind == 'M';
+        events += kind && *kind == 'X' && ts && ts->number >= 0 && dur && dur->number >= 0;
+    }
+    CHECK(events == expected && named == threads, "%d events, %d threads", (int)events, (int)named);
+    gm__json_close(d);
+}
+
 static void one_thread(void) {
     CHECK(gm_profile_begin() == 0, "nobody listens");
     CHECK(gm_profile_start(path));
@@ -50,6 +67,7 @@ static void one_thread(void) {
     CHECK(count("{\"name\":\"mat\\\"mul\\\"\\n\",\"cat\":\"op\",\"ph\":\"X\",\"ts\":") == 1, "%s", text);
     CHECK(count("\"dur\":1234.567,\"pid\":1,\"tid\":1}") == 1, "%s", text);
     CHECK(count("\"dur\":0.008,\"pid\":1,\"tid\":1}") == 1, "%s", text);
+    as_json(4, 2);
     CHECK(count("\"args\":{\"name\":\"gpu 0\"}") == 1 && count("late") == 0);
     const char *lasting = strstr(strstr(text, "mat"), "\"dur\":");
     CHECK(lasting && atof(lasting + 6) >= 2000, "microseconds");
@@ -71,6 +89,7 @@ static void many_threads(void) {
     CHECK(count("\"name\":\"add\"") == 8000 && count("\n,") == 0);
     CHECK(count(",\n{") + 3 == count("\n"), "each event is a line");
     CHECK(count("\"tid\":1}") >= 2000 && count("\"ts\":-") == 0);
+    as_json(8000, 5);
 }
 
 static void wrong(void) {
