@@ -54,6 +54,9 @@
 
 #define MM_NR (2 * MM_VN)
 #define MM_NC (GM_MM_BLOCK_BYTES / (GM_MM_CHUNK * (int)sizeof(MM_T)) / (4 * MM_VN) * (4 * MM_VN))
+#ifndef GM_MM_FEW
+#define GM_MM_FEW 64
+#endif
 #define MM_MIN(x, y) ((x) < (y) ? (x) : (y))
 
 /* The memory a call works in: one panel of a (and what a store of whole vectors spills over), a block of b, parts. */
@@ -148,20 +151,31 @@ static void MM(pack_a_any)(const gm_mm_job *job, int64_t i0, int64_t rows, int64
         for (int64_t i = 0; i < rows; i++) *p++ = GM_HOOK_LOAD_A(a[i * job->a_row], i0 + i, k0 + k);
 }
 
-/* Rows of a are contiguous: transpose squares. A store of a whole vector spills over the next k, which is written
- * later; so groups of rows go from the last to the first. */
+/* to[k][VN] = from[VN][k], with `step` elements from k to k: VN runs, each contiguous in k, `kc` a multiple of VN.
+ * A step under VN is fine: what a store spills over the next k is written later. */
+static void MM(turn)(int64_t kc, const MM_T *const *from, MM_T *to, int64_t step) {
+    for (int64_t k = 0; k < kc; k += MM_VN) {
+        MM_V v[MM_VN];
+        GM_UNROLL
+        for (int i = 0; i < MM_VN; i++) v[i] = MM_LOAD(from[i] + k);
+        MM_TRANSPOSE(v);
+        GM_UNROLL
+        for (int i = 0; i < MM_VN; i++, to += step) MM_STORE(to, v[i]);
+    }
+}
+
+/* The runs of `turn`: n of them, the last one again for those that are missing. */
+static void MM(runs)(const MM_T *first, int64_t step, int64_t n, const MM_T **runs) {
+    for (int64_t i = 0; i < MM_VN; i++) runs[i] = first + MM_MIN(i, n - 1) * step;
+}
+
+/* Rows of a are contiguous. Groups of VN rows go from the last to the first, because of what `turn` spills. */
 static void MM(pack_a_rows)(const gm_mm_job *job, int64_t i0, int64_t rows, int64_t k0, int64_t kc, MM_T *p) {
-    const MM_T *a = (const MM_T *)job->a + i0 * job->a_row + k0;
+    const MM_T *a = (const MM_T *)job->a + i0 * job->a_row + k0, *runs[MM_VN];
     int64_t whole = kc / MM_VN * MM_VN;
-    for (int64_t k = 0; k < whole; k += MM_VN) {
-        for (int64_t g = (rows - 1) / MM_VN * MM_VN; g >= 0; g -= MM_VN) {
-            MM_V v[MM_VN];
-            GM_UNROLL
-            for (int i = 0; i < MM_VN; i++) v[i] = MM_LOAD(a + k + MM_MIN(g + i, rows - 1) * job->a_row);
-            MM_TRANSPOSE(v);
-            GM_UNROLL
-            for (int i = 0; i < MM_VN; i++) MM_STORE(p + (k + i) * rows + g, v[i]);
-        }
+    for (int64_t g = (rows - 1) / MM_VN * MM_VN; g >= 0; g -= MM_VN) {
+        MM(runs)(a + g * job->a_row, job->a_row, rows - g, runs);
+        MM(turn)(whole, runs, p + g, rows);
     }
     MM(pack_a_any)(job, i0, rows, k0 + whole, kc - whole, p + whole * rows);
 }
@@ -176,7 +190,7 @@ static void MM(pack_b_any)(const gm_mm_job *job, int64_t k0, int64_t kc, int64_t
     const MM_T *b = (const MM_T *)job->b + k0 * job->b_row + j0 * job->b_col;
     for (int64_t k = 0; k < kc; k++, b += job->b_row, p += MM_NR) {
         for (int64_t j = 0; j < cols; j++) p[j] = GM_HOOK_LOAD_B(b[j * job->b_col], k0 + k, j0 + j);
-        for (int64_t j = cols; j < MM_NR; j++) p[j] = 0;
+        for (int64_t j = cols; j < MM_NR; j++) p[j] = 0; /* only so that no lane ever meets what is slow to add */
     }
 }
 
@@ -192,20 +206,13 @@ static void MM(pack_b_rows)(const gm_mm_job *job, int64_t k0, int64_t kc, int64_
     }
 }
 
-/* Columns of b are contiguous: transpose squares. Columns past the last are zeros. */
+/* Columns of b are contiguous. Columns past the last are copies of it, which nothing reads. */
 static void MM(pack_b_cols)(const gm_mm_job *job, int64_t k0, int64_t kc, int64_t j0, int64_t cols, MM_T *p) {
-    const MM_T *b = (const MM_T *)job->b + k0 + j0 * job->b_col;
+    const MM_T *b = (const MM_T *)job->b + k0 + j0 * job->b_col, *runs[MM_VN];
     int64_t whole = kc / MM_VN * MM_VN;
-    for (int64_t k = 0; k < whole; k += MM_VN) {
-        for (int64_t g = 0; g < MM_NR; g += MM_VN) {
-            MM_V v[MM_VN];
-            GM_UNROLL
-            for (int i = 0; i < MM_VN; i++)
-                v[i] = g + i < cols ? MM_LOAD(b + k + (g + i) * job->b_col) : MM_SPLAT(0);
-            MM_TRANSPOSE(v);
-            GM_UNROLL
-            for (int i = 0; i < MM_VN; i++) MM_STORE(p + (k + i) * MM_NR + g, v[i]);
-        }
+    for (int64_t g = 0; g < cols; g += MM_VN) {
+        MM(runs)(b + g * job->b_col, job->b_col, cols - g, runs);
+        MM(turn)(whole, runs, p + g, MM_NR);
     }
     MM(pack_b_any)(job, k0 + whole, kc - whole, j0, cols, p + whole * MM_NR);
 }
@@ -354,9 +361,10 @@ static void MM(block)(const gm_mm_job *job, int64_t i0, int64_t rows, int64_t j0
 /* c[i0 .. i1, j0 .. j1] of the product; j0 a multiple of NR where b is packed. `work` has work_bytes. */
 static void MM(product)(const gm_mm_job *job, int64_t i0, int64_t i1, int64_t j0, int64_t j1, void *work) {
     int64_t most = job->k > GM_MM_SUPER ? MM(part_rows) : i1 - i0;
-    for (int64_t j = j0; j < j1; j += MM_NC)
+    int64_t width = i1 - i0 <= 2 * GM_MM_MR ? GM_MM_FEW : MM_NC; /* few rows: b passes through L1 */
+    for (int64_t j = j0; j < j1; j += width)
         for (int64_t i = i0; i < i1; i += most)
-            MM(block)(job, i, MM_MIN(i1 - i, most), j, MM_MIN(j1 - j, MM_NC), work);
+            MM(block)(job, i, MM_MIN(i1 - i, most), j, MM_MIN(j1 - j, width), work);
 }
 
 #undef MM_PLAIN_A
