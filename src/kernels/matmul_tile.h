@@ -54,9 +54,6 @@
 
 #define MM_NR (2 * MM_VN)
 #define MM_NC (GM_MM_BLOCK_BYTES / (GM_MM_CHUNK * (int)sizeof(MM_T)) / (4 * MM_VN) * (4 * MM_VN))
-#ifndef GM_MM_FEW
-#define GM_MM_FEW 64
-#endif
 #define MM_MIN(x, y) ((x) < (y) ? (x) : (y))
 
 /* The memory a call works in: one panel of a (and what a store of whole vectors spills over), a block of b, parts. */
@@ -80,7 +77,10 @@ GM_INLINE void MM(tile)(const int R, const int V, int64_t kc, const MM_T *a, int
     GM_UNROLL
     for (int i = 0; i < R; i++) {
         GM_UNROLL
-        for (int v = 0; v < V; v++) acc[i][v] = MM_SPLAT(0);
+        for (int v = 0; v < V; v++) {
+            acc[i][v] = MM_SPLAT(0);
+            GM_PREFETCH(c + i * c_row + v * MM_VN); /* wanted at the end of the chain */
+        }
     }
     for (int64_t k = 0; k < kc; k++, a += a_col, b += b_row) {
         GM_UNROLL
@@ -200,7 +200,10 @@ static void MM(pack_b_rows)(const gm_mm_job *job, int64_t k0, int64_t kc, int64_
     for (int64_t k = 0; k < kc; k++, b += job->b_row, p += MM_NR) {
         MM_V v[4];
         GM_UNROLL
-        for (int i = 0; i < 4; i++) v[i] = MM_LOAD(b + i * MM_VN);
+        for (int i = 0; i < 4; i++) {
+            v[i] = MM_LOAD(b + i * MM_VN);
+            GM_PREFETCH(b + i * MM_VN + 12 * job->b_row); /* rows are too far apart for the hardware */
+        }
         MM_STORE(p, v[0]), MM_STORE(p + MM_VN, v[1]);
         MM_STORE(p + step, v[2]), MM_STORE(p + step + MM_VN, v[3]);
     }
@@ -309,10 +312,13 @@ static void MM(zero)(const gm_mm_job *job, int64_t rows, int64_t cols, MM_T *c) 
         for (int64_t j = 0; j < cols; j++) c[i * job->c_row + j * job->c_col] = 0;
 }
 
-/* Where packing b would cost more than it brings: few rows will use it, or all of it lies in the nearest caches. */
-static bool MM(b_in_place)(const gm_mm_job *job, int64_t rows, int64_t cols) {
+/* Where packing b would cost more than it brings: a chunk of it, with what lies between its rows, stays in L2 as it is,
+ * or few rows will use it and L3 holds it. From memory it is better read once, in long runs. */
+static bool MM(b_in_place)(const gm_mm_job *job, int64_t rows) {
     if (!MM_PLAIN_B || job->b_packed || job->b_col != 1) return false;
-    return rows <= 2 * GM_MM_MR || MM_MIN(job->k, GM_MM_CHUNK) * cols * (int64_t)sizeof(MM_T) <= 32 << 10;
+    int64_t size = sizeof(MM_T), step = job->b_row < 0 ? -job->b_row : job->b_row;
+    if (rows <= 2 * GM_MM_MR && job->k * step * size <= 8 * GM_MM_BLOCK_BYTES) return true;
+    return MM_MIN(job->k, GM_MM_CHUNK) * step * size <= GM_MM_BLOCK_BYTES / 2;
 }
 
 /* Point the step at the b of its chunk, packing it first where it must be. */
@@ -339,7 +345,7 @@ static void MM(choose_b)(MM(step) *s, bool in_place, MM_T *room) {
 /* One block of c, whole k. `cols` <= NC; `rows` <= part_rows where k > 16384. */
 static void MM(block)(const gm_mm_job *job, int64_t i0, int64_t rows, int64_t j0, int64_t cols, MM_T *work) {
     MM_T *c = (MM_T *)job->c + i0 * job->c_row + j0 * job->c_col, *room = work + MM(a_elements);
-    bool in_place = MM(b_in_place)(job, rows, cols);
+    bool in_place = MM(b_in_place)(job, rows);
     MM(step) s = { .job = job, .i0 = i0, .j0 = j0, .rows = rows, .cols = cols, .a_panel = work };
     s.a_in_place = MM_PLAIN_A && cols <= 4 * MM_NR;
     if (job->k == 0) MM(zero)(job, rows, cols, c);
@@ -361,7 +367,7 @@ static void MM(block)(const gm_mm_job *job, int64_t i0, int64_t rows, int64_t j0
 /* c[i0 .. i1, j0 .. j1] of the product; j0 a multiple of NR where b is packed. `work` has work_bytes. */
 static void MM(product)(const gm_mm_job *job, int64_t i0, int64_t i1, int64_t j0, int64_t j1, void *work) {
     int64_t most = job->k > GM_MM_SUPER ? MM(part_rows) : i1 - i0;
-    int64_t width = i1 - i0 <= 2 * GM_MM_MR ? GM_MM_FEW : MM_NC; /* few rows: b passes through L1 */
+    int64_t width = i1 - i0 <= 2 * GM_MM_MR && job->b_col != 1 ? 2 * MM_NR : MM_NC;
     for (int64_t j = j0; j < j1; j += width)
         for (int64_t i = i0; i < i1; i += most)
             MM(block)(job, i, MM_MIN(i1 - i, most), j, MM_MIN(j1 - j, width), work);

@@ -71,4 +71,6 @@ GM_INLINE gm_vd GM_K(vfmad)(gm_vd a, gm_vd b, gm_vd c) {
     return r;
 }
 
+#define GM_PREFETCH(p) __builtin_prefetch(p)
+
 #include "transpose.h"
