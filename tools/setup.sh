@@ -16,7 +16,7 @@ packages_of() {
     demo) echo "$(packages_of build)" dataset-fashion-mnist ;;
     test) echo "$(packages_of demo)" python3 python3-venv ca-certificates ;;
     ci) echo "$(packages_of test)" g++ clang libclang-rt-14-dev qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross \
-        abigail-tools ;;
+        abigail-tools gdb ;;
     bench) echo "$(packages_of demo)" libdnnl-dev libopenblas-dev ;;
     *) echo "setup.sh: unknown purpose \"$1\": build, demo, test, ci or bench" >&2; return 2 ;;
     esac

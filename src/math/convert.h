@@ -15,7 +15,7 @@ GM_INLINE float GM_K(f16_to_f32)(uint16_t h) {
     uint32_t s = (uint32_t)(h & 0x8000u) << 16, e = (h >> 10) & 31u, m = h & 1023u;
     uint32_t sub = gm_bits((float)(int32_t)m * 0x1p-24f);
     uint32_t u = e == 31u ? 0x7f800000u : e == 0 ? sub : ((e + 112u) << 23) | (m << 13);
-    u = (e == 31u) & (m != 0) ? 0x7fc00000u : u | s;
+    u = ((e == 31u) & (m != 0)) ? 0x7fc00000u : u | s;
     return gm_from_bits(u);
 }
 
@@ -62,7 +62,7 @@ GM_INLINE uint8_t GM_K(f32_to_f8e4m3)(float x) {
 /* Wider ones: convert what is in range, select the rest. */
 #define GM__TO_WIDE(source, T, from, to, low, high, above)                                                             \
     GM_INLINE T GM_K(from##_to_##to)(source x) {                                                                       \
-        T v = (T)((x > (source)(low)) & (x < (above)) ? x : (source)0);                                                \
+        T v = (T)(((x > (source)(low)) & (x < (above))) ? x : (source)0);                                              \
         v = x >= (above) ? (T)(high) : v;                                                                              \
         return x <= (source)(low) ? (T)(low) : v;                                                                      \
     }
@@ -71,7 +71,7 @@ GM_INLINE uint8_t GM_K(f32_to_f8e4m3)(float x) {
     GM_INLINE T GM_K(from##_to_##to)(source x) {                                                                       \
         int big = x >= (half);                                                                                         \
         source c = big ? x - (half) : x;                                                                               \
-        T v = (T)(S)((c > (source)0) & (c < (half)) ? c : (source)0);                                                  \
+        T v = (T)(S)(((c > (source)0) & (c < (half))) ? c : (source)0);                                                \
         v = big ? v | (T)1 << (sizeof(T) * 8 - 1) : v;                                                                 \
         return c >= (half) ? (T)-1 : v;                                                                                \
     }
