@@ -16,3 +16,5 @@
 #undef gm_ziphi
 #undef gm_ziplod
 #undef gm_ziphid
+#undef gm_transpose
+#undef gm_transposed

@@ -3,7 +3,8 @@
  * A template header declares its kernels where GM_KERNEL_DECLARE is defined, one line each,
  *     GM_KERNEL(void, relu_f32, (int64_t n, const float *x, float *y))
  * and defines them, as `static void GM_K(relu_f32)(...)`, where it is not. Templates are compiled in groups, one source
- * file each (group_NAME.c), so that a change recompiles little; templates_NAME.h lists a group; nothing else names them. Kernels do one thread's share of the work; drivers (gemm.c, conv.c, the ops) split it. */
+ * file each (group_NAME.c), so that a change recompiles little; templates_NAME.h lists a group; nothing else names
+ * them. Kernels do one thread's share of the work; drivers (gemm.c, conv.c, the ops) split it. */
 #ifndef GM_KERNELS_H
 #define GM_KERNELS_H
 

@@ -1,5 +1,6 @@
 # rooms.awk: a room includes only itself and the rooms above it (`rooms`: their order). The rooms in `users` are built
-# like a user's program: the public headers, their own room, and the helpers of base.
+# like a user's program: the public headers, their own room, and the helpers of base. A .def is a table of text that any
+# room may read (the expressions of the elementwise operations are compiled by the kernels), and fp.h is everybody's.
 BEGIN {
     n = split(rooms, list)
     for (i = 1; i <= n; i++) rank[list[i]] = i
@@ -17,7 +18,7 @@ FILENAME == "src/all.c" { next }
     path = $0
     sub(/^[^"]*"/, "", path)
     sub(/".*/, "", path)
-    if (path ~ /^gemel\// || path ~ /(^|\/)math\/fp\.h$/) next
+    if (path ~ /^gemel\// || path ~ /(^|\/)math\/fp\.h$/ || path ~ /\.def$/) next
     other = room
     if (path ~ /\//) {
         while (sub(/^\.\.\//, "", path)) continue
