@@ -28,13 +28,18 @@ ROOT = tempfile.TemporaryDirectory()
 HEIGHT, WIDTH = 61, 83
 
 
-def setUpModule():
+def run_program(source, *words):
+    """Compile a C program against the library and run it in the temporary folder."""
     build = os.environ.get("GEMEL_BUILD", "build")
-    program = os.path.join(ROOT.name, "write_events")
-    command = [os.environ.get("CC", "cc"), "-Wall", "-Wextra", "-Werror", "-Iinclude", "tests/watch/write_events.c",
-               "-o", program, "-L" + build, "-lgemel", "-Wl,-rpath," + os.path.abspath(build)]
+    program = os.path.join(ROOT.name, os.path.splitext(os.path.basename(source))[0])
+    command = [os.environ.get("CC", "cc"), "-Wall", "-Wextra", "-Werror", "-Iinclude", source, "-o", program,
+               "-L" + build, "-lgemel", "-Wl,-rpath," + os.path.abspath(build)]
     subprocess.run(command, check=True)
-    subprocess.run([program, ROOT.name + "/logs"], check=True)
+    subprocess.run([program, *words], check=True, cwd=ROOT.name)
+
+
+def setUpModule():
+    run_program("tests/watch/write_events.c", ROOT.name + "/logs")
 
 
 def tearDownModule():
@@ -45,10 +50,13 @@ def logs(run):
     return os.path.join(ROOT.name, "logs", run)
 
 
-def accumulate(run):
+def read_folder(folder):
     everything = {kind: 0 for kind in ("scalars", "histograms", "images", "tensors", "compressedHistograms")}
-    accumulator = event_accumulator.EventAccumulator(logs(run), size_guidance=everything)
-    return accumulator.Reload()
+    return event_accumulator.EventAccumulator(folder, size_guidance=everything).Reload()
+
+
+def accumulate(run):
+    return read_folder(logs(run))
 
 
 def pixels(channels):
@@ -177,6 +185,22 @@ class RawEvents(unittest.TestCase):
         events = accumulate("resumed").Scalars("loss")
         self.assertEqual([(e.step, e.value) for e in events],
                          [(s, 100.0 + s) for s in range(5)] + [(s, 200.0 + s) for s in range(5, 8)])
+
+
+class Documentation(unittest.TestCase):
+    def test_program(self):
+        with open("docs/tensorboard.md") as page:
+            program = re.search(r"```c\n(.*?)```", page.read(), re.S).group(1)
+        source = os.path.join(ROOT.name, "by_hand.c")
+        with open(source, "w") as file:
+            file.write(program)
+        run_program(source)
+        found = read_folder(os.path.join(ROOT.name, "runs/by-hand"))
+        loss = found.Scalars("loss/train")
+        self.assertEqual((len(loss), loss[0].value), (50, 36.0))
+        self.assertLess(loss[-1].value, 0.1)
+        self.assertEqual(found.Tags()["images"], ["gradient"])
+        self.assertEqual(len(found.Histograms("gradients")), 50)
 
 
 class ConvertedEvents(unittest.TestCase):
