@@ -65,7 +65,8 @@ static size_t sink_write(gm__sink *s);
 
 static void sink_at_exit(void) {
     pthread_mutex_lock(&sink_lock);
-    for (gm__sink *s = sink_list; s; s = s->next) sink_write(s);
+    for (gm__sink *s = sink_list; s; s = s->next)
+        if (s->process == getpid()) sink_write(s);
     pthread_mutex_unlock(&sink_lock);
 }
 
@@ -76,6 +77,7 @@ static void sink_enlist(gm__sink *s) {
     pthread_once(&once, sink_register);
     pthread_mutex_lock(&sink_lock);
     s->listed = true;
+    s->process = getpid();
     s->next = sink_list;
     sink_list = s;
     pthread_mutex_unlock(&sink_lock);

@@ -15,6 +15,7 @@ struct gm__sink {
     int fd; /* -1 when closed */
     bool existed; /* gm__sink_open failed because a GM__SINK_NEW file was there already; no error is reported then */
     bool listed;
+    int64_t process; /* that opened it: a child of fork must not write what its parent holds */
     int64_t hold_ns, flushed_ns; /* bytes may wait this long; when the last ones left */
     gm__sink *next;
 };

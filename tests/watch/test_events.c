@@ -156,6 +156,9 @@ static void waiting(void) {
     if (!child) {
         gm_events *e = gm_events_open(in_dir("exit"), .flush_seconds = 1000, .suffix = ".exit");
         gm_events_scalar(e, "a", 1, 1);
+        pid_t grandchild = fork();
+        if (!grandchild) exit(0); /* which leaves alone what its parent holds */
+        waitpid(grandchild, NULL, 0);
         exit(0); /* neither close nor scope */
     }
     int status;
