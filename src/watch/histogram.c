@@ -3,8 +3,9 @@
  *
  * Bucket i holds the values below limit i and not below limit i - 1. A value is looked up by its exponent and four bits
  * of its mantissa: such a cell is at most 1/16 wide, so at most one limit lies in it (a walk along the limits took
- * three times as long). Runs of empty buckets are written as one. The old HistogramProto is written, not the newer tensor of
- * edges: TensorBoard turns it into the latter as it loads, and readers of the raw file get the sums as well. */
+ * three times as long). Runs of empty buckets are written as one. The old HistogramProto is written, not the newer
+ * tensor of edges: TensorBoard turns it into the latter as it loads, and readers of the raw file get the sums as
+ * well. */
 #include "../math/fp.h"
 #include "histogram.h"
 
