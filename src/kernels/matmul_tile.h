@@ -15,9 +15,10 @@
  *   MM(name)                 the name with suffixes for type and instruction set
  *   MM_T, MM_V, MM_VN        the type, its vector, lanes of the vector
  *   MM_LOAD MM_STORE MM_SPLAT MM_VFMA MM_FMA MM_TRANSPOSE   the vocabulary for that type
- *   GM_MM_MR                 rows of a tile: 4, 6, 8, 10, 12 or 14; accumulators are MR x 2 vectors
+ *   GM_MM_MR                 rows of a tile: 2, 4, 6, 8, 10, 12 or 14; accumulators are MR x 2 vectors
  *   GM_MM_WIDE               rows up to which a tile of four vectors is used
  *   GM_MM_DIRECT             rows of a tile that reads a in place
+ *   GM_MM_STEPS              rows of b that matvec.h takes at a time: 1 or 8
  *   GM_MM_BLOCK_BYTES        of a packed block of b: half of L2
  * Hooks, all optional (i, j, k count from 0 over the whole product; job is the const gm_mm_job *):
  *   GM_HOOK_LOAD_A(x, i, k)  an expression of MM_T applied to every element of a as it is packed; likewise
@@ -70,9 +71,12 @@ typedef void (*MM(tile_fn))(int64_t kc, const MM_T *a, int64_t a_row, int64_t a_
                             int64_t b_panel, MM_T *c, int64_t c_row, bool resume);
 
 /* c[R, V vectors] = (resume ? c : +0) + the chain over kc of a[R, kc] b[kc, V vectors]. Every pair of vectors of b is a
- * panel; b_row is the step of k within one, b_panel the step from one to the next. R and V are constants. */
+ * panel; b_row is the step of k within one, b_panel the step from one to the next. R, V and low are constants: rows
+ * from `low` on are at a + high, whose value the compiler must not know, or it would load a whole vector of a packed
+ * panel and permute it, row by row, in place of broadcasting (GCC 12, doubles). */
 GM_INLINE void MM(tile)(const int R, const int V, int64_t kc, const MM_T *a, int64_t a_row, int64_t a_col,
-                        const MM_T *b, int64_t b_row, int64_t b_panel, MM_T *c, int64_t c_row, bool resume) {
+                        const int low, int64_t high, const MM_T *b, int64_t b_row, int64_t b_panel, MM_T *c,
+                        int64_t c_row, bool resume) {
     MM_V acc[GM_MM_MR][4], bv[4];
     GM_UNROLL
     for (int i = 0; i < R; i++) {
@@ -87,7 +91,7 @@ GM_INLINE void MM(tile)(const int R, const int V, int64_t kc, const MM_T *a, int
         for (int v = 0; v < V; v++) bv[v] = MM_LOAD(b + (v / 2) * b_panel + (v % 2) * MM_VN);
         GM_UNROLL
         for (int i = 0; i < R; i++) {
-            MM_V av = MM_SPLAT(a[i * a_row]);
+            MM_V av = MM_SPLAT(i < low ? a[i * a_row] : a[high + (i - low) * a_row]);
             GM_UNROLL
             for (int v = 0; v < V; v++) acc[i][v] = MM_VFMA(av, bv[v], acc[i][v]);
         }
@@ -102,17 +106,21 @@ GM_INLINE void MM(tile)(const int R, const int V, int64_t kc, const MM_T *a, int
     }
 }
 
-/* One function per shape: columns of one, two and four vectors; a packed as [k][R], or in place. */
+/* One function per shape: columns of one, two and four vectors; a packed as [k][R], with MM_LOW(R) as a_row, or in
+ * place. */
+#define MM_LOW(R) (((R) + 1) / 2)
 #define MM_TILE_ARGS                                                                                                   \
     (int64_t kc, const MM_T *a, int64_t a_row, int64_t a_col, const MM_T *b, int64_t b_row, int64_t b_panel, MM_T *c,  \
      int64_t c_row, bool resume)
 #define MM_TILE_PACKED(name, R, V)                                                                                     \
     static void MM(name) MM_TILE_ARGS {                                                                                \
-        (void)a_row, (void)a_col;                                                                                      \
-        MM(tile)(R, V, kc, a, 1, R, b, b_row, b_panel, c, c_row, resume);                                              \
+        (void)a_col;                                                                                                   \
+        MM(tile)(R, V, kc, a, 1, R, MM_LOW(R), a_row, b, b_row, b_panel, c, c_row, resume);                            \
     }
 #define MM_TILE_PLACE(name, R, V)                                                                                      \
-    static void MM(name) MM_TILE_ARGS { MM(tile)(R, V, kc, a, a_row, a_col, b, b_row, b_panel, c, c_row, resume); }
+    static void MM(name) MM_TILE_ARGS {                                                                                \
+        MM(tile)(R, V, kc, a, a_row, a_col, R, 0, b, b_row, b_panel, c, c_row, resume);                                \
+    }
 #define MM_PACKED(R) MM_TILE_PACKED(packed1_##R, R, 1) MM_TILE_PACKED(packed2_##R, R, 2)
 #define MM_WIDE(R) MM_TILE_PACKED(wide_##R, R, 4)
 #define MM_PLACE(R) MM_TILE_PLACE(place1_##R, R, 1) MM_TILE_PLACE(place2_##R, R, 2)
@@ -252,7 +260,8 @@ typedef struct {
 static void MM(tile_part)(MM(tile_fn) f, const MM(step) *s, const MM_T *a, const MM_T *b, int64_t b_row, MM_T *c,
                           int64_t rows, int64_t cols) {
     MM_T sums[GM_MM_MR * 4 * MM_VN];
-    f(s->kc, a, s->job->a_row, s->job->a_col, b, b_row, s->b_panel, sums, 4 * MM_VN, false);
+    f(s->kc, a, s->a_in_place ? s->job->a_row : MM_LOW(rows), s->job->a_col, b, b_row, s->b_panel, sums, 4 * MM_VN,
+      false);
     for (int64_t i = 0; i < rows; i++) {
         const MM_T *from = sums + i * 4 * MM_VN;
         MM_T *to = c + i * s->c_row;
@@ -264,6 +273,7 @@ static void MM(tile_part)(MM(tile_fn) f, const MM(step) *s, const MM_T *a, const
 static void MM(tile_row)(const MM(step) *s, int64_t i, int64_t rows, const MM_T *a) {
     int one = s->a_in_place ? MM(place1) : MM(packed1), two = s->a_in_place ? MM(place2) : MM(packed2);
     bool wide = !s->a_in_place && rows <= GM_MM_WIDE;
+    int64_t a_row = s->a_in_place ? s->job->a_row : MM_LOW(rows);
     for (int64_t j = 0, width; j < s->cols; j += width) {
         int64_t left = s->cols - j;
         int kind = wide && left >= 4 * MM_VN ? MM(wide) : left > MM_VN ? two : one;
@@ -274,7 +284,7 @@ static void MM(tile_row)(const MM(step) *s, int64_t i, int64_t rows, const MM_T 
         MM(tile_fn) f = MM(tiles)[kind][rows];
         MM_T *c = s->c + i * s->c_row + j * s->c_col;
         if (left >= width && s->c_col == 1)
-            f(s->kc, a, s->job->a_row, s->job->a_col, b, b_row, s->b_panel, c, s->c_row, s->resume);
+            f(s->kc, a, a_row, s->job->a_col, b, b_row, s->b_panel, c, s->c_row, s->resume);
         else
             MM(tile_part)(f, s, a, b, b_row, c, rows, MM_MIN(left, width));
         if (s->last)
@@ -380,6 +390,7 @@ static void MM(product)(const gm_mm_job *job, int64_t i0, int64_t i1, int64_t j0
 #undef GM_HOOK_RESUME
 #undef GM_HOOK_TILE_DONE
 #undef GM_HOOK_BLOCK_DONE
+#undef MM_LOW
 #undef MM_TILE_ARGS
 #undef MM_TILE_PACKED
 #undef MM_TILE_PLACE

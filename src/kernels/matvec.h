@@ -55,10 +55,10 @@ GM_INLINE void MM(run_step)(const int R, const int U, const MM(run) *s, int64_t 
         for (; k < end; k++) MM(run_step)(R, 1, s, k);                                                  \
         return k;                                                                                                      \
     }
-MV_RUN_STEPS(1, 8)
-MV_RUN_STEPS(2, 8)
-MV_RUN_STEPS(3, 4)
-MV_RUN_STEPS(4, 4)
+MV_RUN_STEPS(1, GM_MM_STEPS)
+MV_RUN_STEPS(2, GM_MM_STEPS)
+MV_RUN_STEPS(3, (GM_MM_STEPS + 1) / 2)
+MV_RUN_STEPS(4, (GM_MM_STEPS + 1) / 2)
 
 static void MM(run_chains)(const MM(run) *s) {
     for (int64_t i = 0; i < s->rows; i++)
