@@ -180,7 +180,8 @@ static void check_equal(const shape *s, int who, const float *want) {
         double e = fabs((double)bench_c[i] - (double)want[i]) / scale;
         if (!(e <= worst)) worst = e;
     }
-    if (!(worst < 1e-4)) printf("!! %s differs by %g on %ldx%ldx%ld\n", names[who], worst, (long)s->m, (long)s->n, (long)s->k);
+    if (!(worst < 1e-4))
+        printf("!! %s differs by %g on %ld, %ld, %ld\n", names[who], worst, (long)s->m, (long)s->n, (long)s->k);
 }
 
 /* Seconds of one call: the least of several groups of calls of half a millisecond each, because others may be using

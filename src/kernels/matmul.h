@@ -45,7 +45,8 @@ GM_KERNEL(void, matmul_i64, (const gm_mm_job *job, int64_t i0, int64_t i1, int64
 #endif
 
 #define MM_ENTRIES(suffix)                                                                                             \
-    static void GM_K(matmul_##suffix)(const gm_mm_job *job, int64_t i0, int64_t i1, int64_t j0, int64_t j1, void *work) { \
+    static void GM_K(matmul_##suffix)(const gm_mm_job *job, int64_t i0, int64_t i1, int64_t j0, int64_t j1,            \
+                                      void *work) {                                                                    \
         if (MM(is_matvec)(job)) MM(matvec)(job, i0, i1, j0, j1, work);                                                 \
         else MM(product)(job, i0, i1, j0, j1, work);                                                                   \
     }                                                                                                                  \

@@ -23,13 +23,13 @@
  * Hooks, all optional (i, j, k count from 0 over the whole product; job is the const gm_mm_job *):
  *   GM_HOOK_LOAD_A(x, i, k)  an expression of MM_T applied to every element of a as it is packed; likewise
  *   GM_HOOK_LOAD_B(x, k, j)  for b. Where one is defined that operand is always packed.
- *   GM_HOOK_RESUME(k0)       whether c holds the part of earlier k as the chunk at k0 (k0 < 16384) begins; default
- *                            k0 > 0. `1` continues a sum that another call left, cut at a multiple of 16384.
+ *   GM_HOOK_RESUME(job)      whether c holds the total of earlier superblocks, of which this call's k is the
+ *                            continuation (so any split of k at multiples of 16384 is possible); default 0
  *   GM_HOOK_TILE_DONE(job, i, j, rows, cols, c, c_row, c_col)    a statement: this tile of c has its final values and
  *                            is in L1 (bias, activation, residual)
  *   GM_HOOK_BLOCK_DONE(job, i, j, rows, cols, c, c_row, c_col)   the same for a finished block, in L2 or L3
- * (statistics,
- *                            sums); default: the function job->done, if any, per row */
+ *                            (statistics, sums); default: the function job->done, if any, per row
+ * After the text the hooks are undefined again; matmul_undef.h takes back the rest. */
 
 #if defined(GM_HOOK_LOAD_A)
 #  define MM_PLAIN_A 0
@@ -44,7 +44,7 @@
 #  define GM_HOOK_LOAD_B(x, k, j) (x)
 #endif
 #ifndef GM_HOOK_RESUME
-#  define GM_HOOK_RESUME(k0) ((k0) > 0)
+#  define GM_HOOK_RESUME(job) 0
 #endif
 #ifndef GM_HOOK_TILE_DONE
 #  define GM_HOOK_TILE_DONE(job, i, j, rows, cols, c, c_row, c_col) ((void)0)
@@ -304,8 +304,9 @@ static void MM(tiles_of_chunk)(const MM(step) *s) {
 
 /* ---- blocks of c ---- */
 
-static void MM(done)(const gm_mm_job *job, int64_t i, int64_t j, int64_t rows, int64_t cols, MM_T *c, int64_t c_row,
-                     int64_t c_col) {
+/* The default of GM_HOOK_BLOCK_DONE. */
+GM_INLINE void MM(done)(const gm_mm_job *job, int64_t i, int64_t j, int64_t rows, int64_t cols, MM_T *c, int64_t c_row,
+                        int64_t c_col) {
     if (!job->done) return;
     for (int64_t r = 0; r < rows; r++) job->done(job->env, job->batch, i + r, j, cols, c + r * c_row, c_col);
 }
@@ -352,32 +353,38 @@ static void MM(choose_b)(MM(step) *s, bool in_place, MM_T *room) {
     }
 }
 
-/* One block of c, whole k. `cols` <= NC; `rows` <= part_rows where k > 16384. */
+/* Whether this chunk belongs to the superblock whose part c itself holds. */
+static bool MM(in_first)(const gm_mm_job *job, int64_t k0) {
+    (void)job;
+    return k0 < GM_MM_SUPER && !(GM_HOOK_RESUME(job));
+}
+
+/* One block of c, whole k. `cols` <= NC; `rows` <= part_rows where parts need a place. */
 static void MM(block)(const gm_mm_job *job, int64_t i0, int64_t rows, int64_t j0, int64_t cols, MM_T *work) {
     MM_T *c = (MM_T *)job->c + i0 * job->c_row + j0 * job->c_col, *room = work + MM(a_elements);
     bool in_place = MM(b_in_place)(job, rows);
     MM(step) s = { .job = job, .i0 = i0, .j0 = j0, .rows = rows, .cols = cols, .a_panel = work };
     s.a_in_place = MM_PLAIN_A && cols <= 4 * MM_NR;
-    if (job->k == 0) MM(zero)(job, rows, cols, c);
+    if (job->k == 0 && MM(in_first)(job, 0)) MM(zero)(job, rows, cols, c);
     for (s.k0 = 0; s.k0 < job->k; s.k0 += GM_MM_CHUNK) {
-        bool first = s.k0 < GM_MM_SUPER, ends = s.k0 + GM_MM_CHUNK >= job->k;
+        bool first = MM(in_first)(job, s.k0), ends = s.k0 + GM_MM_CHUNK >= job->k;
         s.kc = MM_MIN(job->k - s.k0, GM_MM_CHUNK);
         s.c = first ? c : room + MM(b_elements);
         s.c_row = first ? job->c_row : MM_NC, s.c_col = first ? job->c_col : 1;
-        s.resume = first ? GM_HOOK_RESUME(s.k0) : s.k0 % GM_MM_SUPER != 0;
+        s.resume = s.k0 % GM_MM_SUPER != 0;
         s.last = first && ends;
         MM(choose_b)(&s, in_place, room);
         MM(tiles_of_chunk)(&s);
         if (!first && (ends || (s.k0 + GM_MM_CHUNK) % GM_MM_SUPER == 0)) MM(add_parts)(&s, c);
     }
-    if (job->k == 0 || job->k > GM_MM_SUPER) GM_HOOK_TILE_DONE(job, i0, j0, rows, cols, c, job->c_row, job->c_col);
+    if (!s.last) GM_HOOK_TILE_DONE(job, i0, j0, rows, cols, c, job->c_row, job->c_col);
     GM_HOOK_BLOCK_DONE(job, i0, j0, rows, cols, c, job->c_row, job->c_col);
 }
 
 /* c[i0 .. i1, j0 .. j1] of the product; j0 a multiple of NR where b is packed. `work` has work_bytes. */
 static void MM(product)(const gm_mm_job *job, int64_t i0, int64_t i1, int64_t j0, int64_t j1, void *work) {
-    int64_t most = job->k > GM_MM_SUPER ? MM(part_rows) : i1 - i0;
-    int64_t width = i1 - i0 <= 2 * GM_MM_MR && job->b_col != 1 ? 2 * MM_NR : MM_NC;
+    int64_t most = job->k > GM_MM_SUPER || GM_HOOK_RESUME(job) ? MM(part_rows) : i1 - i0;
+    int64_t width = i1 - i0 <= 2 * GM_MM_MR && job->b_col != 1 ? MM_MIN(2 * MM_NR, MM_NC) : MM_NC;
     for (int64_t j = j0; j < j1; j += width)
         for (int64_t i = i0; i < i1; i += most)
             MM(block)(job, i, MM_MIN(i1 - i, most), j, MM_MIN(j1 - j, width), work);
