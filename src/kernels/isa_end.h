@@ -16,5 +16,5 @@
 #undef gm_ziphi
 #undef gm_ziplod
 #undef gm_ziphid
-#undef gm_transpose
-#undef gm_transposed
+#undef gm_vturn
+#undef gm_vturnd

@@ -66,7 +66,7 @@ GM_KERNEL(void, matmul_i64, (const gm_mm_job *job, int64_t i0, int64_t i1, int64
 #define MM_SPLAT gm_splat
 #define MM_VFMA gm_vfma
 #define MM_FMA gm_fma
-#define MM_TRANSPOSE gm_transpose
+#define MM_TRANSPOSE gm_vturn
 #include "matmul_tile.h"
 #include "matvec.h"
 MM_ENTRIES(f32)
@@ -81,7 +81,7 @@ MM_ENTRIES(f32)
 #define MM_SPLAT gm_splatd
 #define MM_VFMA gm_vfmad
 #define MM_FMA gm_fmad
-#define MM_TRANSPOSE gm_transposed
+#define MM_TRANSPOSE gm_vturnd
 #include "matmul_tile.h"
 #include "matvec.h"
 MM_ENTRIES(f64)

@@ -22,8 +22,8 @@
 #  define gm_ziphid(a, b) __builtin_shufflevector(a, b, 1, 3)
 #endif
 
-#define gm_transpose(v) GM_K(transpose)(v)
-#define gm_transposed(v) GM_K(transposed)(v)
+#define gm_vturn(v) GM_K(transpose)(v)
+#define gm_vturnd(v) GM_K(transposed)(v)
 
 /* v[GM_VF]: element j of vector i moves to element i of vector j. */
 GM_INLINE void GM_K(transpose)(gm_v *v) {

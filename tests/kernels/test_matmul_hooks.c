@@ -48,7 +48,7 @@ static float hook_b(float x, int64_t k, int64_t j) { return (k + j) % 4 ? x : -x
 #define MM_SPLAT gm_splat
 #define MM_VFMA gm_vfma
 #define MM_FMA gm_fma
-#define MM_TRANSPOSE gm_transpose
+#define MM_TRANSPOSE gm_vturn
 #define GM_MM_MR 4
 #define GM_MM_WIDE 2
 #define GM_MM_DIRECT 1
