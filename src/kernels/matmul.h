@@ -21,25 +21,21 @@ GM_KERNEL(void, matmul_i64, (const gm_mm_job *job, int64_t i0, int64_t i1, int64
 #if GM_VBYTES == 64 /* 32 registers: 28 accumulators */
 #  define GM_MM_MR 14
 #  define GM_MM_WIDE 6
-#  define GM_MM_DIRECT 8
 #  define GM_MM_STEPS 8
 #  define GM_MM_BLOCK_BYTES (512 << 10)
 #elif GM_VBYTES == 32 /* 16 registers: 12 accumulators */
 #  define GM_MM_MR 6
 #  define GM_MM_WIDE 2
-#  define GM_MM_DIRECT 6
 #  define GM_MM_STEPS 8
 #  define GM_MM_BLOCK_BYTES (256 << 10)
 #elif GM_HAS_FMA /* NEON, 32 registers: 24 accumulators */
 #  define GM_MM_MR 12
 #  define GM_MM_WIDE 6
-#  define GM_MM_DIRECT 8
 #  define GM_MM_STEPS 8
 #  define GM_MM_BLOCK_BYTES (256 << 10)
 #else /* the sums of software fma want the registers, and the code of each is long */
 #  define GM_MM_MR 2
 #  define GM_MM_WIDE 1
-#  define GM_MM_DIRECT 2
 #  define GM_MM_STEPS 1
 #  define GM_MM_BLOCK_BYTES (128 << 10)
 #endif
@@ -90,7 +86,6 @@ MM_ENTRIES(f64)
 #undef MM_ENTRIES
 #undef GM_MM_MR
 #undef GM_MM_WIDE
-#undef GM_MM_DIRECT
 #undef GM_MM_STEPS
 #undef GM_MM_BLOCK_BYTES
 

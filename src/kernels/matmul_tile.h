@@ -6,10 +6,11 @@
  * -0, so the first part is the total's beginning as it stands, and c itself serves as the place of parts and total:
  * only the parts of later superblocks need a place of their own. Nothing else in this file can touch a bit.
  *
- * Speed. A tile is R rows by one, two or four vectors of c held in registers over a whole chunk. One panel of a, R x
- * 256, is packed just before use, stays in L1 and meets all of a block of b, 256 x NC, packed into L2. Rows are spread
- * evenly over the panels (16 rows are 8 + 8, not 14 + 2). Where packing would not pay, tiles read a and b in place.
- * One to four rows against an unpacked b need no tile: see matvec.h.
+ * Speed. A tile is R rows by one, two or four vectors of c held in registers over a whole chunk. A block of b, 256 x
+ * NC, is packed into L2, in panels of two vectors, and every panel of rows of a meets all of it while that panel, R x
+ * 256, stays in L1. Both are read in place where packing would not pay; for a that is nearly always. Rows are spread
+ * evenly over the panels (16 rows are 8 + 8, not 14 + 2). One to four rows against an unpacked b need no tile: see
+ * matvec.h. Tried and left out: prefetching b within the tile, packing a ahead, blocks of b smaller than half of L2.
  *
  * Required:
  *   MM(name)                 the name with suffixes for type and instruction set
@@ -17,7 +18,6 @@
  *   MM_LOAD MM_STORE MM_SPLAT MM_VFMA MM_FMA MM_TRANSPOSE   the vocabulary for that type
  *   GM_MM_MR                 rows of a tile: 2, 4, 6, 8, 10, 12 or 14; accumulators are MR x 2 vectors
  *   GM_MM_WIDE               rows up to which a tile of four vectors is used
- *   GM_MM_DIRECT             rows of a tile that reads a in place
  *   GM_MM_STEPS              rows of b that matvec.h takes at a time: 1 or 8
  *   GM_MM_BLOCK_BYTES        of a packed block of b: half of L2
  * Hooks, all optional (i, j, k count from 0 over the whole product; job is the const gm_mm_job *):
@@ -71,30 +71,31 @@ typedef void (*MM(tile_fn))(int64_t kc, const MM_T *a, int64_t a_row, int64_t a_
                             int64_t b_panel, MM_T *c, int64_t c_row, bool resume);
 
 /* c[R, V vectors] = (resume ? c : +0) + the chain over kc of a[R, kc] b[kc, V vectors]. Every pair of vectors of b is a
- * panel; b_row is the step of k within one, b_panel the step from one to the next. R, V and low are constants: rows
- * from `low` on are at a + high, whose value the compiler must not know, or it would load a whole vector of a packed
- * panel and permute it, row by row, in place of broadcasting (GCC 12, doubles). */
+ * panel; b_row is the step of k within one, b_panel the step from one to the next. R and V are constants. Rows of a are
+ * addressed in groups of four, so that 14 of them need few registers. The strides of a packed panel are not constants
+ * either: knowing rows to be neighbours, GCC 12 loads a vector of them and permutes where it should broadcast. */
 GM_INLINE void MM(tile)(const int R, const int V, int64_t kc, const MM_T *a, int64_t a_row, int64_t a_col,
-                        const int low, int64_t high, const MM_T *b, int64_t b_row, int64_t b_panel, MM_T *c,
-                        int64_t c_row, bool resume) {
+                        const MM_T *b, int64_t b_row, int64_t b_panel, MM_T *c, int64_t c_row, bool resume) {
     MM_V acc[GM_MM_MR][4], bv[4];
+    const MM_T *rows[4];
+    GM_UNROLL
+    for (int g = 0; 4 * g < R; g++) rows[g] = a + 4 * g * a_row;
     GM_UNROLL
     for (int i = 0; i < R; i++) {
         GM_UNROLL
-        for (int v = 0; v < V; v++) {
-            acc[i][v] = MM_SPLAT(0);
-            GM_PREFETCH(c + i * c_row + v * MM_VN); /* wanted at the end of the chain */
-        }
+        for (int v = 0; v < V; v++) acc[i][v] = MM_SPLAT(0);
     }
-    for (int64_t k = 0; k < kc; k++, a += a_col, b += b_row) {
+    for (int64_t k = 0; k < kc; k++, b += b_row) {
         GM_UNROLL
         for (int v = 0; v < V; v++) bv[v] = MM_LOAD(b + (v / 2) * b_panel + (v % 2) * MM_VN);
         GM_UNROLL
         for (int i = 0; i < R; i++) {
-            MM_V av = MM_SPLAT(i < low ? a[i * a_row] : a[high + (i - low) * a_row]);
+            MM_V av = MM_SPLAT(rows[i / 4][i % 4 * a_row]);
             GM_UNROLL
             for (int v = 0; v < V; v++) acc[i][v] = MM_VFMA(av, bv[v], acc[i][v]);
         }
+        GM_UNROLL
+        for (int g = 0; 4 * g < R; g++) rows[g] += a_col;
     }
     GM_UNROLL
     for (int i = 0; i < R; i++, c += c_row) {
@@ -106,24 +107,14 @@ GM_INLINE void MM(tile)(const int R, const int V, int64_t kc, const MM_T *a, int
     }
 }
 
-/* One function per shape: columns of one, two and four vectors; a packed as [k][R], with MM_LOW(R) as a_row, or in
- * place. */
-#define MM_LOW(R) (((R) + 1) / 2)
-#define MM_TILE_ARGS                                                                                                   \
-    (int64_t kc, const MM_T *a, int64_t a_row, int64_t a_col, const MM_T *b, int64_t b_row, int64_t b_panel, MM_T *c,  \
-     int64_t c_row, bool resume)
-#define MM_TILE_PACKED(name, R, V)                                                                                     \
-    static void MM(name) MM_TILE_ARGS {                                                                                \
-        (void)a_col;                                                                                                   \
-        MM(tile)(R, V, kc, a, 1, R, MM_LOW(R), a_row, b, b_row, b_panel, c, c_row, resume);                            \
+/* One function per shape: columns of one, two and four vectors. */
+#define MM_TILE(name, R, V)                                                                                            \
+    static void MM(name)(int64_t kc, const MM_T *a, int64_t a_row, int64_t a_col, const MM_T *b, int64_t b_row,        \
+                         int64_t b_panel, MM_T *c, int64_t c_row, bool resume) {                                       \
+        MM(tile)(R, V, kc, a, a_row, a_col, b, b_row, b_panel, c, c_row, resume);                                      \
     }
-#define MM_TILE_PLACE(name, R, V)                                                                                      \
-    static void MM(name) MM_TILE_ARGS {                                                                                \
-        MM(tile)(R, V, kc, a, a_row, a_col, R, 0, b, b_row, b_panel, c, c_row, resume);                                \
-    }
-#define MM_PACKED(R) MM_TILE_PACKED(packed1_##R, R, 1) MM_TILE_PACKED(packed2_##R, R, 2)
-#define MM_WIDE(R) MM_TILE_PACKED(wide_##R, R, 4)
-#define MM_PLACE(R) MM_TILE_PLACE(place1_##R, R, 1) MM_TILE_PLACE(place2_##R, R, 2)
+#define MM_TILES(R) MM_TILE(tile1_##R, R, 1) MM_TILE(tile2_##R, R, 2)
+#define MM_WIDE(R) MM_TILE(tile4_##R, R, 4)
 
 #define MM_ROWS_1(X) X(1)
 #define MM_ROWS_2(X) X(1) X(2)
@@ -135,20 +126,17 @@ GM_INLINE void MM(tile)(const int R, const int V, int64_t kc, const MM_T *a, int
 #define MM_ROWS_14(X) MM_ROWS_12(X) X(13) X(14)
 #define MM_ROWS(n, X) GM__PASTE(MM_ROWS, n)(X)
 
-MM_ROWS(GM_MM_MR, MM_PACKED)
+MM_ROWS(GM_MM_MR, MM_TILES)
 MM_ROWS(GM_MM_WIDE, MM_WIDE)
-MM_ROWS(GM_MM_DIRECT, MM_PLACE)
 
-enum { MM(packed1), MM(packed2), MM(wide), MM(place1), MM(place2) };
-#define MM_NAME_PACKED1(R) MM(packed1_##R),
-#define MM_NAME_PACKED2(R) MM(packed2_##R),
-#define MM_NAME_WIDE(R) MM(wide_##R),
-#define MM_NAME_PLACE1(R) MM(place1_##R),
-#define MM_NAME_PLACE2(R) MM(place2_##R),
-static const MM(tile_fn) MM(tiles)[5][GM_MM_MR + 1] = {
-    { NULL, MM_ROWS(GM_MM_MR, MM_NAME_PACKED1) },    { NULL, MM_ROWS(GM_MM_MR, MM_NAME_PACKED2) },
-    { NULL, MM_ROWS(GM_MM_WIDE, MM_NAME_WIDE) },     { NULL, MM_ROWS(GM_MM_DIRECT, MM_NAME_PLACE1) },
-    { NULL, MM_ROWS(GM_MM_DIRECT, MM_NAME_PLACE2) },
+enum { MM(one), MM(two), MM(four) };
+#define MM_NAME_1(R) MM(tile1_##R),
+#define MM_NAME_2(R) MM(tile2_##R),
+#define MM_NAME_4(R) MM(tile4_##R),
+static const MM(tile_fn) MM(tiles)[3][GM_MM_MR + 1] = {
+    { NULL, MM_ROWS(GM_MM_MR, MM_NAME_1) },
+    { NULL, MM_ROWS(GM_MM_MR, MM_NAME_2) },
+    { NULL, MM_ROWS(GM_MM_WIDE, MM_NAME_4) },
 };
 
 /* ---- packing ---- */
@@ -250,18 +238,28 @@ typedef struct {
     int64_t i0, j0, rows, cols, k0, kc; /* the block of c, the chunk of k */
     MM_T *c;                            /* where its sums are: c itself, or a place for parts */
     int64_t c_row, c_col;
-    bool resume, last, a_in_place;
+    bool resume, last;
+    int64_t panel; /* rows of a tile at most */
+    MM_T *a_room;  /* a panel of a is packed here; NULL: a is read in place */
     const MM_T *b, *b_tail; /* panels of b, or b itself; then a packed copy of its last columns */
     int64_t b_row, b_panel;
-    MM_T *a_panel;
 } MM(step);
 
+/* A panel of a, packed or in place. */
+typedef struct { const MM_T *p; int64_t row, col; } MM(panel);
+
+/* A tile's place in c is wanted at the end of its chain. Not part of the tile: its addresses would be kept alive there,
+ * for the price of registers. */
+static void MM(prefetch_c)(const MM_T *c, int64_t c_row, int64_t rows, int64_t cols) {
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j < cols; j += 64 / (int)sizeof(MM_T)) GM_PREFETCH(c + i * c_row + j);
+}
+
 /* A tile that c cannot take whole goes through memory of its own. */
-static void MM(tile_part)(MM(tile_fn) f, const MM(step) *s, const MM_T *a, const MM_T *b, int64_t b_row, MM_T *c,
+static void MM(tile_part)(MM(tile_fn) f, const MM(step) *s, MM(panel) a, const MM_T *b, int64_t b_row, MM_T *c,
                           int64_t rows, int64_t cols) {
     MM_T sums[GM_MM_MR * 4 * MM_VN];
-    f(s->kc, a, s->a_in_place ? s->job->a_row : MM_LOW(rows), s->job->a_col, b, b_row, s->b_panel, sums, 4 * MM_VN,
-      false);
+    f(s->kc, a.p, a.row, a.col, b, b_row, s->b_panel, sums, 4 * MM_VN, false);
     for (int64_t i = 0; i < rows; i++) {
         const MM_T *from = sums + i * 4 * MM_VN;
         MM_T *to = c + i * s->c_row;
@@ -269,22 +267,20 @@ static void MM(tile_part)(MM(tile_fn) f, const MM(step) *s, const MM_T *a, const
     }
 }
 
-/* All tiles of `rows` rows from row i of the block on; `a` is their panel, or a itself. */
-static void MM(tile_row)(const MM(step) *s, int64_t i, int64_t rows, const MM_T *a) {
-    int one = s->a_in_place ? MM(place1) : MM(packed1), two = s->a_in_place ? MM(place2) : MM(packed2);
-    bool wide = !s->a_in_place && rows <= GM_MM_WIDE;
-    int64_t a_row = s->a_in_place ? s->job->a_row : MM_LOW(rows);
+/* All tiles of `rows` rows from row i of the block on. */
+static void MM(tile_row)(const MM(step) *s, int64_t i, int64_t rows, MM(panel) a) {
     for (int64_t j = 0, width; j < s->cols; j += width) {
         int64_t left = s->cols - j;
-        int kind = wide && left >= 4 * MM_VN ? MM(wide) : left > MM_VN ? two : one;
-        width = kind == MM(wide) ? 4 * MM_VN : kind == two ? MM_NR : MM_VN;
+        int kind = rows <= GM_MM_WIDE && left >= 4 * MM_VN ? MM(four) : left > MM_VN ? MM(two) : MM(one);
+        width = (int64_t)MM_VN << kind;
         bool tail = s->b_tail && left < MM_NR;
         const MM_T *b = tail ? s->b_tail : s->b + j / MM_NR * s->b_panel;
         int64_t b_row = tail ? MM_NR : s->b_row;
         MM(tile_fn) f = MM(tiles)[kind][rows];
         MM_T *c = s->c + i * s->c_row + j * s->c_col;
-        if (left >= width && s->c_col == 1)
-            f(s->kc, a, a_row, s->job->a_col, b, b_row, s->b_panel, c, s->c_row, s->resume);
+        if (s->c_col == 1) MM(prefetch_c)(c, s->c_row, rows, width);
+        if (s->c_col == 1 && left >= width)
+            f(s->kc, a.p, a.row, a.col, b, b_row, s->b_panel, c, s->c_row, s->resume);
         else
             MM(tile_part)(f, s, a, b, b_row, c, rows, MM_MIN(left, width));
         if (s->last)
@@ -293,12 +289,15 @@ static void MM(tile_row)(const MM(step) *s, int64_t i, int64_t rows, const MM_T 
 }
 
 static void MM(tiles_of_chunk)(const MM(step) *s) {
-    int64_t most = s->a_in_place ? GM_MM_DIRECT : GM_MM_MR, panels = (s->rows + most - 1) / most;
+    const gm_mm_job *job = s->job;
+    int64_t panels = (s->rows + s->panel - 1) / s->panel;
     for (int64_t t = 0; t < panels; t++) {
         int64_t i = s->rows * t / panels, rows = s->rows * (t + 1) / panels - i;
-        const MM_T *a = (const MM_T *)s->job->a + (s->i0 + i) * s->job->a_row + s->k0 * s->job->a_col;
-        if (!s->a_in_place) MM(pack_a)(s->job, s->i0 + i, rows, s->k0, s->kc, s->a_panel);
-        MM(tile_row)(s, i, rows, s->a_in_place ? a : s->a_panel);
+        MM(panel) a = { s->a_room, 1, rows };
+        if (s->a_room) MM(pack_a)(job, s->i0 + i, rows, s->k0, s->kc, s->a_room);
+        else a = (MM(panel)){ (const MM_T *)job->a + (s->i0 + i) * job->a_row + s->k0 * job->a_col, job->a_row,
+                              job->a_col };
+        MM(tile_row)(s, i, rows, a);
     }
 }
 
@@ -332,6 +331,15 @@ static bool MM(b_in_place)(const gm_mm_job *job, int64_t rows) {
     return MM_MIN(job->k, GM_MM_CHUNK) * step * size <= GM_MM_BLOCK_BYTES / 2;
 }
 
+/* a is read in place where its rows are contiguous, or few tiles read it at all. Rows that lie a multiple of 4 KiB apart
+ * compete for the same eight lines of L1. */
+static void MM(choose_a)(MM(step) *s, MM_T *room) {
+    const gm_mm_job *job = s->job;
+    s->panel = GM_MM_MR;
+    if (!MM_PLAIN_A || (job->a_col != 1 && s->cols > 2 * MM_NR)) s->a_room = room;
+    else if (job->a_row * (int64_t)sizeof(MM_T) % 4096 == 0) s->panel = MM_MIN(8, GM_MM_MR);
+}
+
 /* Point the step at the b of its chunk, packing it first where it must be. */
 static void MM(choose_b)(MM(step) *s, bool in_place, MM_T *room) {
     const gm_mm_job *job = s->job;
@@ -363,8 +371,8 @@ static bool MM(in_first)(const gm_mm_job *job, int64_t k0) {
 static void MM(block)(const gm_mm_job *job, int64_t i0, int64_t rows, int64_t j0, int64_t cols, MM_T *work) {
     MM_T *c = (MM_T *)job->c + i0 * job->c_row + j0 * job->c_col, *room = work + MM(a_elements);
     bool in_place = MM(b_in_place)(job, rows);
-    MM(step) s = { .job = job, .i0 = i0, .j0 = j0, .rows = rows, .cols = cols, .a_panel = work };
-    s.a_in_place = MM_PLAIN_A && cols <= 4 * MM_NR;
+    MM(step) s = { .job = job, .i0 = i0, .j0 = j0, .rows = rows, .cols = cols };
+    MM(choose_a)(&s, work);
     if (job->k == 0 && MM(in_first)(job, 0)) MM(zero)(job, rows, cols, c);
     for (s.k0 = 0; s.k0 < job->k; s.k0 += GM_MM_CHUNK) {
         bool first = MM(in_first)(job, s.k0), ends = s.k0 + GM_MM_CHUNK >= job->k;
@@ -397,13 +405,9 @@ static void MM(product)(const gm_mm_job *job, int64_t i0, int64_t i1, int64_t j0
 #undef GM_HOOK_RESUME
 #undef GM_HOOK_TILE_DONE
 #undef GM_HOOK_BLOCK_DONE
-#undef MM_LOW
-#undef MM_TILE_ARGS
-#undef MM_TILE_PACKED
-#undef MM_TILE_PLACE
-#undef MM_PACKED
+#undef MM_TILE
+#undef MM_TILES
 #undef MM_WIDE
-#undef MM_PLACE
 #undef MM_ROWS_1
 #undef MM_ROWS_2
 #undef MM_ROWS_4
@@ -413,8 +417,6 @@ static void MM(product)(const gm_mm_job *job, int64_t i0, int64_t i1, int64_t j0
 #undef MM_ROWS_12
 #undef MM_ROWS_14
 #undef MM_ROWS
-#undef MM_NAME_PACKED1
-#undef MM_NAME_PACKED2
-#undef MM_NAME_WIDE
-#undef MM_NAME_PLACE1
-#undef MM_NAME_PLACE2
+#undef MM_NAME_1
+#undef MM_NAME_2
+#undef MM_NAME_4

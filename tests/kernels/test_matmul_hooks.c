@@ -51,7 +51,6 @@ static float hook_b(float x, int64_t k, int64_t j) { return (k + j) % 4 ? x : -x
 #define MM_TRANSPOSE gm_vturn
 #define GM_MM_MR 4
 #define GM_MM_WIDE 2
-#define GM_MM_DIRECT 1
 #define GM_MM_BLOCK_BYTES (64 << 10)
 #define GM_HOOK_LOAD_A(x, i, k) hook_a(x, i, k)
 #define GM_HOOK_LOAD_B(x, k, j) hook_b(x, k, j)
