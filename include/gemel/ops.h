@@ -7,6 +7,7 @@
 #include "ops/create.h"
 #include "ops/elementwise.h"
 #include "ops/join.h"
+#include "ops/random.h"
 #include "ops/reduce.h"
 #include "ops/view.h"
 

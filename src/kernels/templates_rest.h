@@ -1,1 +1,2 @@
 /* templates_rest.h: the templates of the group "rest" (no include guard: see kernels.h). */
+#include "random.h"
