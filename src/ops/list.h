@@ -1,10 +1,13 @@
 /* list.h: every operation record, by name. The includer defines GM_OP. Written by tools/generate.sh. */
 GM_OP(cast)
+GM_OP(concat)
+GM_OP(dropout)
 GM_OP(expand)
 GM_OP(fill)
 GM_OP(flip)
 GM_OP(layout)
 GM_OP(permute)
+GM_OP(random)
 GM_OP(reshape)
 GM_OP(slice)
 GM_OP(unslice)
