@@ -45,8 +45,8 @@ static gm_tensor *gm__gelu_tanh_slope(gm_tensor *x) {
 }
 
 static gm_tensor *gm__hard_swish_slope(gm_tensor *x) {
-    gm_tensor *middle = gm_div_scalar(gm_add_scalar(gm_mul_scalar(x, 2), 3), 6), *zero = gm_zeros(GM__SCALAR, gm_dtype_of(x));
-    gm_tensor *one = gm_ones(GM__SCALAR, gm_dtype_of(x));
+    gm_tensor *middle = gm_div_scalar(gm_add_scalar(gm_mul_scalar(x, 2), 3), 6);
+    gm_tensor *zero = gm_zeros(GM__SCALAR, gm_dtype_of(x)), *one = gm_ones(GM__SCALAR, gm_dtype_of(x));
     return gm_where(gm_gt_scalar(x, 3), one, gm_where(gm_gt_scalar(x, -3), middle, zero));
 }
 

@@ -1,3 +1,4 @@
+/* join_tmp.c: sums until reduce.c has them. */
 #include "../math/fp.h"
 #include "ops.h"
 gm_tensor *gm_sum(gm_tensor *x) { return x; }
