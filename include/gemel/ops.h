@@ -9,6 +9,7 @@
 #include "ops/join.h"
 #include "ops/random.h"
 #include "ops/reduce.h"
+#include "ops/scan.h"
 #include "ops/view.h"
 
 #endif

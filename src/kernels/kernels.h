@@ -17,6 +17,7 @@
 #include "../base/dtype.h"
 #include "conv_plan.h"
 #include "matmul_job.h"
+#include "reduce_order.h"
 
 typedef struct gm_kernels {
     const char *name; /* avx512, avx2, neon, plain */

@@ -1,2 +1,4 @@
 /* templates_rest.h: the templates of the group "rest" (no include guard: see kernels.h). */
 #include "random.h"
+#include "reduce.h"
+#include "scan.h"
