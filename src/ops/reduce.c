@@ -4,6 +4,7 @@
  * integers are reduced in a domain that holds them (sums and products: i64, which is also their result). */
 #include "../math/fp.h"
 #include "reduce.h"
+#include "gemel/autograd.h"
 #include "../kernels/reducing.h"
 
 #include <stddef.h>
