@@ -239,9 +239,10 @@ static void measure(const shape *s, int rounds) {
         if (present(who) && !(who == PACKED && s->batch > 1)) printf("%9.1f", flops / median(seconds[who], rounds));
         else printf("%9s", "-");
     }
-    printf("%8.2f", median(ratio[0], rounds));
-    if (s->batch > 1) printf("%8s", "-");
-    else printf("%8.2f", median(ratio[1], rounds));
+    for (int i = 0; i < 2; i++) {
+        if ((i == PACKED && s->batch > 1) || !(present(DNNL) || present(OPENBLAS))) printf("%8s", "-");
+        else printf("%8.2f", median(ratio[i], rounds));
+    }
     printf("%9.1f%9.1f\n", bytes / median(seconds[GEMEL], rounds), median(peaks, rounds));
     fflush(stdout);
 #if defined(BENCH_HAVE_DNNL)
@@ -289,7 +290,8 @@ static void clean_environment(char **argv) {
     if (getenv("BENCH_CLEAN")) return;
     unsetenv("OPENBLAS_CORETYPE");
     unsetenv("OPENBLAS_L2_SIZE");
-    setenv("GOMP_SPINCOUNT", "20000", 1);
+    setenv("GOMP_SPINCOUNT", "20000", 1); /* idle threads spin for less than a millisecond: long enough for the next */
+    setenv("OPENBLAS_THREAD_TIMEOUT", "20", 1); /* call of a series, and gone when another contender's turn comes */
     setenv("BENCH_CLEAN", "1", 1);
     execv("/proc/self/exe", argv);
 }
