@@ -331,8 +331,8 @@ static bool MM(b_in_place)(const gm_mm_job *job, int64_t rows) {
     return MM_MIN(job->k, GM_MM_CHUNK) * step * size <= GM_MM_BLOCK_BYTES / 2;
 }
 
-/* a is read in place where its rows are contiguous, or few tiles read it at all. Rows that lie a multiple of 4 KiB apart
- * compete for the same eight lines of L1. */
+/* a is read in place where its rows are contiguous, or few tiles read it at all. Rows that lie a multiple of 4 KiB
+ * apart compete for the same eight lines of L1. */
 static void MM(choose_a)(MM(step) *s, MM_T *room) {
     const gm_mm_job *job = s->job;
     s->panel = GM_MM_MR;

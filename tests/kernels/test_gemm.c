@@ -3,6 +3,7 @@
  * operand stands between guard zones: of NaN around what is read, of a pattern around what is written. */
 #include "../../src/math/fp.h"
 #include "check.h"
+#include "base/object.h"
 #include "gemel/extend.h"
 #include "kernels/gemm.h"
 
@@ -285,6 +286,18 @@ static void hook(void) {
         }
 }
 
+/* Without working memory the product is an error; with it again, it works. */
+static void no_memory(void) {
+    float a = 2, b = 3, c = 0;
+    gm__gemm_args g = { .m = 1, .n = 1, .k = 1, .a = &a, .b = &b, .c = &c };
+    gm__fail_allocation(1, true);
+    CHECK(!gm__gemm_f32(&g) && gm_error_code() == GM_ERROR_MEMORY, "%s", gm_error_message());
+    gm__fail_allocation(0, false);
+    CHECK(!gm__gemm_f32(&g), "an error is pending");
+    gm_error_clear();
+    CHECK(gm__gemm_f32(&g) && c == 6);
+}
+
 enum { I = 9, J = 600, L = 70 };
 static struct {
     int8_t a8[I * L], b8[L * J];
@@ -342,5 +355,6 @@ int main(void) {
     RUN(threads);
     RUN(hook);
     RUN(integers);
+    RUN(no_memory);
     return check_done();
 }
