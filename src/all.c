@@ -39,6 +39,8 @@
 #include "kernels/loops.c"
 #include "kernels/reducing.c"
 #include "kernels/select.c"
+#include "tensor/dlpack.c"
+#include "tensor/npy.c"
 #include "tensor/pack.c"
 #include "tensor/print.c"
 #include "tensor/shape.c"

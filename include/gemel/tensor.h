@@ -145,12 +145,21 @@ GM_API gm_pack *gm_pack_flatten(const gm_pack *p);
 
 /* ---- Other people's memory and files ----------------------------------------------------------------------------- */
 
-/* DLPack (github.com/dmlc/dlpack), version 1 structs, passed as void * so that no header is needed: a
- * DLManagedTensorVersioned that keeps `t` alive until its deleter is called, and a tensor over a foreign one. */
+/* DLPack (github.com/dmlc/dlpack), version 1 structs, passed as void * so that no header is needed. A
+ * DLManagedTensorVersioned over the memory of `t`, which lives until the struct's deleter is called; whoever writes to
+ * it does so behind autograd's back. DTYPE for strings. */
 GM_API void *gm_to_dlpack(gm_tensor *t);
+/* A tensor over the memory of a foreign DLManagedTensorVersioned, whose deleter is called when no tensor uses it (at
+ * once if it is read-only or misaligned, and so copied). After an error the struct is still the caller's. Errors:
+ * UNSUPPORTED (version, device), DTYPE, SHAPE, VALUE. */
 GM_API gm_tensor *gm_from_dlpack(void *managed);
-/* NumPy's .npy, versions 1 to 3, C and Fortran order. FORMAT errors name the file and the field. */
+/* The same for the DLManagedTensor of DLPack before version 1. */
+GM_API void *gm_to_dlpack_unversioned(gm_tensor *t);
+GM_API gm_tensor *gm_from_dlpack_unversioned(void *managed);
+/* NumPy's .npy, versions 1 to 3, either byte order, C and Fortran order: a row-major tensor. Errors: IO; FORMAT names the
+ * file and the field; UNSUPPORTED for Python objects, structures and texts. */
 GM_API gm_tensor *gm_load_npy(const char *path);
+/* As numpy.save writes it, whole or not at all. Errors: DTYPE for what NumPy does not have (bf16, f8 ...), IO. */
 GM_API bool gm_save_npy(gm_tensor *t, const char *path);
 
 #ifdef __cplusplus

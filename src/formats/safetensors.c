@@ -247,9 +247,18 @@ static bool safetensors_unpack(const safetensors_reader *r, safetensors_entry *e
 
 /* ---- making tensors ---- */
 
+/* Bytes other than 0 and 1 are true, and are made 1. */
+static gm_tensor *safetensors_bools(const gm_shape *shape, const uint8_t *data) {
+    gm_tensor *t = gm_from_data(*shape, GM_BOOL, data);
+    uint8_t *bytes = t ? gm_mutable_data(t) : NULL;
+    for (int64_t i = 0, n = bytes ? gm_count(t) : 0; i < n; i++) bytes[i] = bytes[i] != 0;
+    return t;
+}
+
 static gm_tensor *safetensors_tensor(const safetensors_reader *r, const safetensors_entry *e, gm__file *over) {
     const uint8_t *data = r->data + e->begin;
     size_t unit = (size_t)(gm_dtype_bits(e->dtype) + 7) / 8;
+    if (e->dtype == GM_BOOL) return safetensors_bools(&e->shape, data);
     if (e->dtype == GM_C64) unit = 4;
     if (!over || e->begin == e->end || (uintptr_t)data % unit) return gm_from_data(e->shape, e->dtype, data);
     gm_tensor *t = gm_from_memory(e->shape, e->dtype, (void *)data, gm__file_release, over);

@@ -1,7 +1,7 @@
 /* Files written whole or not at all, and files read or mapped. */
 #include "base/file.h"
 #include "base/save.h"
-#include "check.h"
+#include "check_error.h"
 #include "gemel/tensor.h"
 
 #include <dirent.h>
@@ -41,13 +41,6 @@ static bool holds(const char *path, const char *text) {
 static bool put(const char *path, const char *text) {
     gm__save *s = gm__save_open("test", path);
     return gm__save_close(s, s && gm__save_write(s, text, strlen(text)));
-}
-
-static bool fails_with(gm_error code, const char *part) {
-    bool yes = gm_error_code() == code && strstr(gm_error_message(), part);
-    if (!yes) fprintf(stderr, "  got %s: %s\n", gm_error_name(gm_error_code()), gm_error_message());
-    gm_error_clear();
-    return yes;
 }
 
 static void writing(void) {

@@ -1,6 +1,6 @@
 /* safetensors: round trips, the exact bytes, hostile headers, failing disks and allocations. */
 #include "base/object.h"
-#include "check.h"
+#include "check_error.h"
 #include "formats/safetensors.h"
 
 #include <math.h>
@@ -9,14 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static char path[128];
-
-static bool fails_with(gm_error code, const char *part) {
-    bool yes = gm_error_code() == code && strstr(gm_error_message(), part);
-    if (!yes) fprintf(stderr, "  got %s: %s\n", gm_error_name(gm_error_code()), gm_error_message());
-    gm_error_clear();
-    return yes;
-}
+static char path[256];
 
 static gm_tensor *row(gm_dtype dtype, int n) {
     unsigned char bytes[64];
@@ -238,7 +231,7 @@ static void full_disk(void) {
     waitpid(child, &status, 0);
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     CHECK(same(gm_get(gm_load_safetensors(path), "a"), row(GM_I32, 3)), "the old file stays");
-    char temporary[160];
+    char temporary[300];
     snprintf(temporary, sizeof temporary, "%s.tmp", path);
     CHECK(access(temporary, F_OK), "nothing is left behind");
 }
@@ -270,8 +263,7 @@ static void failing_allocations(void) {
 }
 
 int main(void) {
-    const char *tmp = getenv("TMPDIR");
-    snprintf(path, sizeof path, "%s/gemel-%ld.safetensors", tmp && strlen(tmp) < 80 ? tmp : "/tmp", (long)getpid());
+    snprintf(path, sizeof path, "%s", temporary_path("m.safetensors"));
     RUN(round_trip);
     RUN(exact_bytes);
     RUN(mapping_lives);

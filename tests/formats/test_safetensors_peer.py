@@ -1,7 +1,7 @@
 """Gemel's safetensors files and those of the safetensors package: each reads the other's, and the bytes are the same."""
 
-import ctypes
 import os
+import sys
 import tempfile
 import unittest
 
@@ -9,55 +9,8 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-DTYPES = {"float32": 1, "float64": 2, "float16": 3, "int8": 5, "int16": 6, "int32": 7, "int64": 8, "uint8": 9,
-          "uint16": 10, "uint32": 11, "uint64": 12, "bool": 13}
-
-
-class Shape(ctypes.Structure):
-    _fields_ = [("n", ctypes.c_int32), ("reserved", ctypes.c_int32), ("d", ctypes.c_int64 * 16)]
-
-
-def load_library():
-    lib = ctypes.CDLL(os.path.join(os.environ.get("GEMEL_BUILD", "build"), "libgemel.so"))
-    pointer, text = ctypes.c_void_p, ctypes.c_char_p
-    for name, result, arguments in [
-            ("gm_error_message", text, []), ("gm_pack_new", pointer, []),
-                ("gm_from_data", pointer, [Shape, ctypes.c_int32, pointer]),
-            ("gm_pack_set", ctypes.c_bool, [pointer, text, pointer]), ("gm_pack_count", ctypes.c_int64, [pointer]),
-            ("gm_pack_set_text", ctypes.c_bool, [pointer, text, text]), ("gm_get_text", text, [pointer, text]),
-            ("gm_pack_name", text, [pointer, ctypes.c_int64]), ("gm_pack_at", pointer, [pointer, ctypes.c_int64]),
-            ("gm_shape_of", Shape, [pointer]), ("gm_dtype_of", ctypes.c_int32, [pointer]),
-                ("gm_data", pointer, [pointer]),
-            ("gm_load_safetensors_with", pointer, [text, pointer]), ("gm_safetensors_metadata", pointer, [text]),
-            ("gm_save_safetensors", ctypes.c_bool, [pointer, pointer, text])]:
-        function = getattr(lib, name)
-        function.restype, function.argtypes = result, arguments
-    return lib
-
-
-GM = load_library()
-
-
-def pack_of(arrays):
-    pack = GM.gm_pack_new()
-    for name, array in arrays.items():
-        shape = Shape(array.ndim, 0, (ctypes.c_int64 * 16)(*array.shape))
-        data = np.ascontiguousarray(array).ctypes.data
-        assert GM.gm_pack_set(pack, name.encode(), GM.gm_from_data(shape, DTYPES[array.dtype.name], data))
-    return pack
-
-
-def arrays_of(pack):
-    names = {number: name for name, number in DTYPES.items()}
-    arrays = {}
-    for i in range(GM.gm_pack_count(pack)):
-        t = GM.gm_pack_at(pack, i)
-        shape, dtype = GM.gm_shape_of(t), np.dtype(names[GM.gm_dtype_of(t)])
-        sizes = tuple(shape.d[:shape.n])
-        n = int(np.prod(sizes)) * dtype.itemsize
-        array = np.frombuffer(ctypes.string_at(GM.gm_data(t), n), dtype).reshape(sizes)
-        arrays[GM.gm_pack_name(pack, i).decode()] = array
-    return arrays
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from gemel_ctypes import DTYPES, GM, arrays_of, pack_of
 
 
 def samples():

@@ -1,16 +1,9 @@
 /* Packs: order, names, paths, replacement, sizes, ownership, failing allocations. */
 #include "base/object.h"
-#include "check.h"
+#include "check_error.h"
 #include "gemel/tensor.h"
 
 static gm_tensor *number(float x) { return gm_from_data(GM_SHAPE(1), GM_F32, &x); }
-
-static bool fails_with(gm_error code, const char *part) {
-    bool yes = gm_error_code() == code && strstr(gm_error_message(), part);
-    if (!yes) fprintf(stderr, "  got %s: %s\n", gm_error_name(gm_error_code()), gm_error_message());
-    gm_error_clear();
-    return yes;
-}
 
 static void order_and_names(void) {
     GM_SCOPE(s);
