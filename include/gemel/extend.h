@@ -29,6 +29,11 @@ GM_API void *gm_realloc(void *block, size_t bytes);
 GM_API void gm_free(void *block);
 GM_API char *gm_strdup(const char *text);
 
+/* Append `name` (NULL or "": nothing) to the path of the module that runs, which messages and random streams name; what
+ * it returns is for gm_where_pop, which works while an error is pending. Paths are cut at 255 bytes. */
+GM_API int64_t gm_where_push(const char *name);
+GM_API void gm_where_pop(int64_t before);
+
 /* Call f(env, begin, end) over disjoint ranges that cover 0..n, on the pool's threads, and wait. A range has at least
  * `grain` elements (the last may be short): choose it so that one range is 20 us of work. f must not call Gemel. */
 typedef void (*gm_range_fn)(void *env, int64_t begin, int64_t end);

@@ -31,6 +31,12 @@ GM_API gm_pack *gm_safetensors_metadata(const char *path);
  * metadata that loading understands. Errors: DTYPE (strings, complex128), VALUE (names that are not UTF-8), IO. */
 GM_API bool gm_save_safetensors(gm_pack *tensors, gm_pack *metadata, const char *path);
 
+/* ---- IDX -----------------------------------------------------------------------------------------------------
+ * The format of MNIST (yann.lecun.com/exdb/mnist): one array of u8, i8, i16, i32, f32 or f64. */
+
+/* The array of a file, plain or compressed by gzip (with zlib in the build). Errors: IO, FORMAT, UNSUPPORTED. */
+GM_API gm_tensor *gm_load_idx(const char *path);
+
 /* ---- PNG ----------------------------------------------------------------------------------------------------- */
 
 /* The PNG file of an 8-bit image: pixels [height, width, channels] row-major; channels 1 gray, 2 gray and alpha, 3 RGB,
@@ -40,6 +46,9 @@ GM_API uint8_t *gm_png_encode(const uint8_t *pixels, int64_t height, int64_t wid
 GM_API void gm_png_free(uint8_t *png);
 /* The same into the file `path`, whole or not at all. Errors: VALUE, MEMORY, IO. */
 GM_API bool gm_png_write(const char *path, const uint8_t *pixels, int64_t height, int64_t width, int64_t channels);
+/* The image of a PNG file as u8 [channels, H, W], channels 1 (gray) or 3 (RGB), whatever the file has; transparency over
+ * black. Errors: IO, FORMAT, VALUE, UNSUPPORTED without libpng in the build. */
+GM_API gm_tensor *gm_load_png(const char *path, int32_t channels);
 
 #ifdef __cplusplus
 }

@@ -4,11 +4,15 @@
 
 #include "autograd.h"
 #include "base.h"
+#include "data.h"
 #include "extend.h"
 #include "formats.h"
+#include "nn.h"
 #include "op.h"
 #include "ops.h"
+#include "optim.h"
 #include "tensor.h"
+#include "train.h"
 #include "watch.h"
 
 #endif

@@ -10,6 +10,7 @@
 #include "ops/random.h"
 #include "ops/reduce.h"
 #include "ops/scan.h"
+#include "ops/update.h"
 #include "ops/view.h"
 
 #endif

@@ -4,6 +4,7 @@
 #include "scope.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 static __thread gm_context *context_current __attribute__((tls_model("initial-exec")));
@@ -65,4 +66,21 @@ void gm_context_free(gm_context *context) {
     gm_context_swap(before == context ? NULL : before);
     free(context->owned.items);
     free(context);
+}
+
+int64_t gm_where_push(const char *name) {
+    gm_context *c = gm__context();
+    int64_t before = c->where_length;
+    int64_t room = (int64_t)sizeof c->where - before;
+    if (!name || !*name || room < 3) return before;
+    int n = snprintf(c->where + before, (size_t)room, "%s%s", before ? "." : "", name);
+    c->where_length = before + (n < room ? n : room - 1);
+    return before;
+}
+
+void gm_where_pop(int64_t before) {
+    gm_context *c = gm__context();
+    if (before < 0 || before > c->where_length) return;
+    c->where_length = before;
+    c->where[before] = 0;
 }

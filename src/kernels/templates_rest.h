@@ -2,3 +2,4 @@
 #include "random.h"
 #include "reduce.h"
 #include "scan.h"
+#include "optimize.h"

@@ -1,0 +1,311 @@
+/* module.c: modules: named parts, found and filled by their full names.
+ *
+ * A module owns its parts (parameters, buffers, children, in order of registration); a child knows its parent, which does
+ * not own it back. A parameter made from a recipe has its memory at once, so that layers can keep the pointer, and its
+ * values when the net is first used: only then is its full name known. `ready` says that nothing below waits for that. */
+#include "../math/fp.h"
+#include "gemel/autograd.h"
+#include "gemel/extend.h"
+#include "gemel/nn.h"
+#include "gemel/ops.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { MODULE_PARAM, MODULE_BUFFER, MODULE_CHILD };
+enum { MODULE_MAX_DEPTH = 64, MODULE_PATH = 1024 };
+
+typedef struct { gm_init kind; bool wanted; double a, b; } module_recipe;
+typedef struct { char *name; int32_t kind; gm_tensor *t; gm_module *child; module_recipe recipe; } module_part;
+
+struct gm_module {
+    gm_object o;
+    gm_module_class class;
+    char *class_name, *name;
+    void *state;
+    gm_module *parent;
+    module_part *parts;
+    int64_t n, capacity;
+    bool training, ready;
+};
+
+static void module_free_part(module_part *p) {
+    if (p->child && p->child->parent) p->child->parent = NULL;
+    gm_release(p->child);
+    gm_release(p->t);
+    gm_free(p->name);
+}
+
+static void module_destroy(void *object) {
+    gm_module *m = object;
+    if (m->state && m->class.destroy) m->class.destroy(m->state);
+    for (int64_t i = 0; i < m->n; i++) module_free_part(&m->parts[i]);
+    gm_free(m->parts);
+    gm_free(m->state);
+    gm_free(m->class_name);
+    gm_free(m->name);
+}
+
+static const gm_type module_type = { "module", sizeof(gm_module), module_destroy };
+
+static bool module_check(const gm_module *m, const char *op) {
+    return gm_ok() && gm_check_object(m, &module_type, op, 1);
+}
+
+gm_module *gm_module_new_with(const gm_module_class *c) {
+    if (!gm_ok()) return NULL;
+    if (!c || !c->size || !c->name || (!c->forward && !c->apply))
+        return gm_fail(GM_ERROR_VALUE, "module_new: a class needs size, name and forward or apply"), NULL;
+    gm_module *m = gm_object_new(&module_type);
+    if (!m) return NULL;
+    memcpy(&m->class, c, c->size < sizeof m->class ? c->size : sizeof m->class);
+    m->training = m->ready = true;
+    m->class_name = gm_strdup(c->name);
+    m->state = gm_alloc(c->state_bytes ? c->state_bytes : 1);
+    return m->class_name && m->state ? m : NULL;
+}
+
+void *gm_state(gm_module *m) { return module_check(m, "state") ? m->state : NULL; }
+
+/* ---- registering ---- */
+
+static bool module_check_name(const gm_module *m, const char *op, const char *name) {
+    if (!name || !*name || strchr(name, '.') || strlen(name) > 200)
+        return gm_fail(GM_ERROR_VALUE, "%s: \"%.200s\" is no name (up to 200 bytes, not empty, without dots)", op,
+                       name ? name : "NULL");
+    for (int64_t i = 0; i < m->n; i++)
+        if (!strcmp(m->parts[i].name, name))
+            return gm_fail(GM_ERROR_VALUE, "%s: the %s has a \"%s\" already", op, m->class_name, name);
+    return true;
+}
+
+static module_part *module_add(gm_module *m, const char *op, const char *name, int32_t kind) {
+    if (!module_check(m, op) || !module_check_name(m, op, name)) return NULL;
+    if (m->n == m->capacity) {
+        int64_t capacity = m->capacity ? 2 * m->capacity : 4;
+        module_part *parts = gm_realloc(m->parts, (size_t)capacity * sizeof *parts);
+        if (!parts) return NULL;
+        m->parts = parts, m->capacity = capacity;
+    }
+    char *copy = gm_strdup(name);
+    if (!copy) return NULL;
+    module_part *p = &m->parts[m->n++];
+    *p = (module_part){ .name = copy, .kind = kind };
+    return p;
+}
+
+static void module_unready(gm_module *m) {
+    for (; m; m = m->parent) m->ready = false;
+}
+
+static bool module_is_above(const gm_module *above, const gm_module *m) {
+    for (; m; m = m->parent)
+        if (m == above) return true;
+    return false;
+}
+
+gm_module *gm_child(gm_module *parent, const char *name, gm_module *child) {
+    if (!module_check(parent, "child") || !gm_check_object(child, &module_type, "child", 3)) return NULL;
+    if (child->parent)
+        return gm_fail(GM_ERROR_STATE, "child: the %s \"%s\" has a parent already", child->class_name, child->name), NULL;
+    if (module_is_above(child, parent))
+        return gm_fail(GM_ERROR_STATE, "child: the %s would lie inside itself", child->class_name), NULL;
+    char *copy = gm_strdup(name ? name : "");
+    module_part *p = copy ? module_add(parent, "child", name, MODULE_CHILD) : NULL;
+    if (!p) return gm_free(copy), NULL;
+    gm_free(child->name);
+    child->name = copy;
+    child->parent = parent;
+    p->child = gm_retain(child);
+    if (!child->ready) module_unready(parent);
+    return child;
+}
+
+gm_tensor *gm_param(gm_module *m, const char *name, gm_tensor *init) {
+    if (!module_check(m, "param")) return NULL;
+    if (!gm_set_requires_grad(init, true)) return NULL;
+    module_part *p = module_add(m, "param", name, MODULE_PARAM);
+    return p ? p->t = gm_retain(init) : NULL;
+}
+
+gm_tensor *gm_buffer(gm_module *m, const char *name, gm_tensor *init) {
+    if (!module_check(m, "buffer") || gm_dtype_of(init) == GM_NO_DTYPE) return NULL;
+    module_part *p = module_add(m, "buffer", name, MODULE_BUFFER);
+    return p ? p->t = gm_retain(init) : NULL;
+}
+
+gm_tensor *gm_param_init(gm_module *m, const char *name, gm_shape shape, gm_dtype dtype, gm_init kind, double a,
+                         double b) {
+    if (!module_check(m, "param_init")) return NULL;
+    if (dtype != GM_F32 && dtype != GM_F64)
+        return gm_fail(GM_ERROR_DTYPE, "param_init: \"%s\" of type %s; parameters are f32 or f64", name ? name : "",
+                       gm_dtype_name(dtype)), NULL;
+    if (kind < GM_INIT_CONSTANT || kind > GM_INIT_NORMAL)
+        return gm_fail(GM_ERROR_VALUE, "param_init: %d is no kind of initialiser", kind), NULL;
+    gm_scope s = gm_scope_open();
+    gm_tensor *t = gm_param(m, name, gm_zeros(shape, dtype));
+    if (t) {
+        m->parts[m->n - 1].recipe = (module_recipe){ kind, true, a, b };
+        module_unready(m);
+    }
+    gm_scope_close(&s);
+    return t;
+}
+
+/* ---- walking and filling ---- */
+
+typedef bool (*module_visit)(void *env, const char *path, module_part *p);
+
+static bool module_walk(gm_module *m, const char *prefix, int depth, module_visit f, void *env) {
+    char path[MODULE_PATH];
+    if (depth > MODULE_MAX_DEPTH) return gm_fail(GM_ERROR_VALUE, "module: over %d modules deep", MODULE_MAX_DEPTH);
+    for (int64_t i = 0; i < m->n; i++) {
+        module_part *p = &m->parts[i];
+        int n = snprintf(path, sizeof path, "%s%s%s", prefix, *prefix ? "." : "", p->name);
+        if (n >= MODULE_PATH) return gm_fail(GM_ERROR_VALUE, "module: the name \"%.200s...\" is too long", path);
+        if (p->child ? !module_walk(p->child, path, depth + 1, f, env) : !f(env, path, p)) return false;
+    }
+    return true;
+}
+
+/* Seen from the root, so that the name is the full one. */
+static bool module_fill(void *env, const char *path, module_part *p) {
+    const uint64_t *seed = env;
+    const module_recipe *r = &p->recipe;
+    if (p->kind != MODULE_PARAM || !r->wanted) return true;
+    GM_SCOPE(s);
+    gm_shape shape = gm_shape_of(p->t);
+    gm_dtype dtype = gm_dtype_of(p->t);
+    gm_random_key key = { *seed, 0, path };
+    gm_tensor *value = NULL;
+    if (r->kind == GM_INIT_CONSTANT) value = gm_full(shape, r->a, dtype);
+    else if (r->kind == GM_INIT_UNIFORM) value = gm_random_of(key, shape, dtype, 0, r->b - r->a, r->a);
+    else value = gm_random_of(key, shape, dtype, 1, r->b, r->a);
+    if (!gm_assign(p->t, value)) return false;
+    p->recipe.wanted = false;
+    return true;
+}
+
+static void module_mark_ready(gm_module *m) {
+    m->ready = true;
+    for (int64_t i = 0; i < m->n; i++)
+        if (m->parts[i].child) module_mark_ready(m->parts[i].child);
+}
+
+static bool module_make_ready(gm_module *m) {
+    if (m->ready) return true;
+    GM_NO_GRAD;
+    uint64_t seed, count;
+    gm_random_state(&seed, &count);
+    while (m->parent) m = m->parent;
+    if (!module_walk(m, "", 0, module_fill, &seed)) return false;
+    module_mark_ready(m);
+    return true;
+}
+
+/* ---- using ---- */
+
+gm_tensor *gm_forward(gm_module *m, gm_tensor *x) {
+    if (!module_check(m, "forward") || !module_make_ready(m)) return NULL;
+    if (!m->class.forward)
+        return gm_fail(GM_ERROR_UNSUPPORTED, "forward: a %s has no forward, only apply", m->class_name), NULL;
+    gm_scope s = gm_scope_open();
+    int64_t before = gm_where_push(m->name);
+    gm_tensor *y = m->class.forward(m, x);
+    gm_where_pop(before);
+    return gm_return(&s, gm_ok() ? y : NULL);
+}
+
+gm_pack *gm_apply(gm_module *m, gm_pack *in) {
+    if (!module_check(m, "apply") || !module_make_ready(m)) return NULL;
+    if (!m->class.apply)
+        return gm_fail(GM_ERROR_UNSUPPORTED, "apply: a %s has no apply, only forward", m->class_name), NULL;
+    gm_scope s = gm_scope_open();
+    int64_t before = gm_where_push(m->name);
+    gm_pack *out = m->class.apply(m, in);
+    gm_where_pop(before);
+    return gm_return(&s, gm_ok() ? out : NULL);
+}
+
+typedef struct { gm_pack *pack; bool buffers; } module_list;
+
+static bool module_collect(void *env, const char *path, module_part *p) {
+    const module_list *l = env;
+    return (p->kind == MODULE_BUFFER && !l->buffers) || gm_pack_set(l->pack, path, p->t);
+}
+
+static gm_pack *module_collected(gm_module *net, const char *op, bool buffers) {
+    if (!module_check(net, op) || !module_make_ready(net)) return NULL;
+    module_list l = { gm_pack_new(), buffers };
+    return l.pack && module_walk(net, "", 0, module_collect, &l) ? l.pack : NULL;
+}
+
+gm_pack *gm_parameters(gm_module *net) { return module_collected(net, "parameters", false); }
+gm_pack *gm_state_dict(gm_module *net) { return module_collected(net, "state_dict", true); }
+
+static bool module_same_names(gm_pack *own, gm_pack *values) {
+    for (int64_t i = 0; i < gm_pack_count(own); i++) {
+        const char *name = gm_pack_name(own, i);
+        gm_tensor *value = gm_pack_has(values, name) ? gm_get(values, name) : NULL;
+        if (!value) return gm_fail(GM_ERROR_INDEX, "load_state_dict: \"%s\" is missing", name);
+        char want[200], got[200];
+        if (!gm_shape_equal(gm_shape_of(value), gm_shape_of(gm_pack_at(own, i))))
+            return gm_fail(GM_ERROR_SHAPE, "load_state_dict: \"%s\" is %s, the net has %s", name,
+                           gm_shape_text(gm_shape_of(value), got, sizeof got),
+                           gm_shape_text(gm_shape_of(gm_pack_at(own, i)), want, sizeof want));
+    }
+    for (int64_t i = 0; i < gm_pack_count(values); i++)
+        if (!gm_pack_has(own, gm_pack_name(values, i)))
+            return gm_fail(GM_ERROR_INDEX, "load_state_dict: the net has no \"%s\"", gm_pack_name(values, i));
+    return gm_ok();
+}
+
+bool gm_load_state_dict(gm_module *net, gm_pack *values) {
+    if (!module_check(net, "load_state_dict")) return false;
+    GM_SCOPE(s);
+    GM_NO_GRAD;
+    gm_pack *own = gm_state_dict(net), *flat = gm_pack_flatten(values);
+    if (!own || !flat || !module_same_names(own, flat)) return false;
+    for (int64_t i = 0; i < gm_pack_count(own); i++)
+        if (!gm_assign(gm_pack_at(own, i), gm_get(flat, gm_pack_name(own, i)))) return false;
+    return true;
+}
+
+static void module_switch(gm_module *m, bool on) {
+    m->training = on;
+    for (int64_t i = 0; i < m->n; i++)
+        if (m->parts[i].child) module_switch(m->parts[i].child, on);
+}
+
+/* Works while an error is pending: training is restored on the way out of a failed evaluation. */
+bool gm_set_training(gm_module *net, bool on) {
+    if (!gm_check_object(net, &module_type, "set_training", 1)) return false;
+    module_switch(net, on);
+    return gm_ok();
+}
+
+bool gm_is_training(const gm_module *m) {
+    return gm_check_object(m, &module_type, "is_training", 1) && m->training;
+}
+
+int64_t gm_n_children(const gm_module *m) {
+    int64_t n = 0;
+    if (!module_check(m, "n_children")) return -1;
+    for (int64_t i = 0; i < m->n; i++) n += m->parts[i].child != NULL;
+    return n;
+}
+
+gm_module *gm_child_at(const gm_module *m, int64_t index) {
+    int64_t n = 0;
+    if (!module_check(m, "child_at")) return NULL;
+    for (int64_t i = 0; i < m->n; i++)
+        if (m->parts[i].child && n++ == index) return m->parts[i].child;
+    return gm_fail(GM_ERROR_INDEX, "child_at: child %lld of a module with %lld", (long long)index, (long long)n), NULL;
+}
+
+const char *gm_module_name(const gm_module *m) {
+    return module_check(m, "module_name") ? (m->name ? m->name : "") : NULL;
+}
+const char *gm_module_class_name(const gm_module *m) {
+    return module_check(m, "module_class_name") ? m->class_name : NULL;
+}

@@ -1,0 +1,117 @@
+/* test_fit.c: a net learns a small problem; the bits are the same for any number of threads; failures are named. */
+#include <gemel/gemel.h>
+
+#include <math.h>
+
+#include "../check.h"
+#include "../nn/dense.h"
+
+enum { N = 300 };
+
+/* Three classes, by which of three sums of inputs is the largest. */
+static gm_dataset *problem(void) {
+    static float x[N][12];
+    static int64_t y[N];
+    gm_tensor *t = gm_random_of((gm_random_key){ 5, 0, "problem" }, GM_SHAPE(N, 12), GM_F32, 1, 1, 0);
+    memcpy(x, gm_data(t), sizeof x);
+    for (int i = 0; i < N; i++) {
+        float s[3] = { 0 };
+        for (int k = 0; k < 12; k++) s[k % 3] += x[i][k];
+        y[i] = s[0] > s[1] && s[0] > s[2] ? 0 : s[1] > s[2] ? 1 : 2;
+    }
+    return gm_dataset_of(gm_from_data(GM_SHAPE(N, 12), GM_F32, x), gm_from_data(GM_SHAPE(N), GM_I64, y));
+}
+
+static gm_module *mlp(void) {
+    return gm_sequential(dense(12, 32), gm_nn_relu(), gm_nn_dropout(0.1), dense(32, 3));
+}
+
+typedef struct { double loss[8]; int n; } record;
+static bool keep(void *env, const gm_epoch *e) {
+    record *r = env;
+    r->loss[r->n++] = e->train.loss;
+    return true;
+}
+
+static void learns_the_same_for_any_threads(void) {
+    static float first[32 * 12];
+    double loss = 0;
+    for (int threads = 1; threads <= 3; threads++) {
+        GM_SCOPE(s);
+        gm_set_threads(threads);
+        gm_seed(3);
+        gm_module *net = mlp();
+        gm_dataset *d = problem();
+        record r = { 0 };
+        gm_metrics before = gm_evaluate(net, d);
+        CHECK(gm_fit(net, d, .optimizer = gm_adamw(net, 1e-2), .batch_size = 32, .epochs = 6, .on_epoch = keep, .env = &r,
+                     .validation = d, .quiet = 1), "%s", gm_error_message());
+        gm_metrics after = gm_evaluate(net, d, .batch_size = 77);
+        CHECK(r.n == 6 && r.loss[5] < 0.5 * r.loss[0], "%g %g", r.loss[0], r.loss[5]);
+        CHECK(before.accuracy < 0.6 && after.accuracy > 0.9 && after.count == N, "%g %g", before.accuracy, after.accuracy);
+        const float *w = gm_data(gm_get(gm_parameters(net), "0.weight"));
+        if (threads == 1) memcpy(first, w, sizeof first), loss = r.loss[5];
+        CHECK(!memcmp(first, w, sizeof first) && loss == r.loss[5], "threads %d", threads);
+        CHECK(gm_is_training(net));
+    }
+}
+
+/* Against the formula in f64, and its gradient (softmax minus one-hot) / B. */
+static void classification_loss(void) {
+    GM_SCOPE(s);
+    double x[2][3] = { { 1, 2, 3 }, { 1000, 0, -1000 } };
+    int64_t y[2] = { 1, 0 };
+    gm_tensor *logits = gm_from_data(GM_SHAPE(2, 3), GM_F64, x), *labels = gm_from_data(GM_SHAPE(2), GM_I64, y);
+    gm_set_requires_grad(logits, true);
+    gm_tensor *loss = gm_classification_loss(logits, labels);
+    double sum = exp(-2) + exp(-1) + 1;
+    CHECK(fabs(gm_item(loss) - (1 + log(sum)) / 2) < 1e-14, "%.17g", gm_item(loss));
+    gm_backward(loss);
+    const double *g = gm_data(gm_gradient_of(logits));
+    CHECK(fabs(g[0] - exp(-2) / sum / 2) < 1e-14 && fabs(g[1] - (exp(-1) / sum - 1) / 2) < 1e-14 && g[3] == 0);
+    y[0] = 3;
+    CHECK(!gm_classification_loss(logits, gm_from_data(GM_SHAPE(2), GM_I64, y)) && gm_error_code() == GM_ERROR_INDEX);
+    gm_error_clear();
+}
+
+static gm_tensor *broken(gm_tensor *y, gm_tensor *t) { return (void)t, gm_sum(gm_mul_scalar(y, NAN)); }
+
+static void a_loss_that_is_nan(void) {
+    GM_SCOPE(s);
+    gm_module *net = mlp();
+    float before[4], after[4];
+    memcpy(before, gm_data(gm_get(gm_parameters(net), "0.weight")), sizeof before);
+    CHECK(!gm_fit(net, problem(), .loss = broken, .quiet = 1));
+    CHECK(gm_error_code() == GM_ERROR_NUMERIC && strstr(gm_error_message(), "step 0"), "%s", gm_error_message());
+    gm_error_clear();
+    memcpy(after, gm_data(gm_get(gm_parameters(net), "0.weight")), sizeof after);
+    CHECK(!memcmp(before, after, sizeof before));
+}
+
+static void shuffling(void) {
+    GM_SCOPE(s);
+    gm_tensor *i = gm_arange(0, 10, 1, GM_I64);
+    gm_loader *l = gm_loader_new(gm_dataset_of(i, i), .batch_size = 4, .shuffle = 1, .seed = 2);
+    int64_t order[2][10], seen = 0, n = 0;
+    for (int e = 0; e < 2; e++) {
+        n = 0;
+        GM_EACH (b, l) {
+            CHECK(b.epoch == e && b.count == 3 && gm_size(b.x, 0) == (b.index < 2 ? 4 : 2));
+            for (int64_t k = 0; k < gm_size(b.x, 0); k++) order[e][n++] = ((const int64_t *)gm_data(b.x))[k];
+        }
+        CHECK(n == 10);
+    }
+    for (int k = 0; k < 10; k++) seen |= 1 << order[0][k];
+    CHECK(seen == 1023 && memcmp(order[0], order[1], sizeof order[0]));
+    gm_loader_set_epoch(l, 0);
+    n = 0;
+    GM_EACH (b, l) for (int64_t k = 0; k < gm_size(b.x, 0); k++) CHECK(((const int64_t *)gm_data(b.x))[k] == order[0][n++]);
+}
+
+int main(void) {
+    RUN(learns_the_same_for_any_threads);
+    RUN(classification_loss);
+    RUN(a_loss_that_is_nan);
+    RUN(shuffling);
+    return check_done();
+}
