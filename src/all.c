@@ -87,6 +87,8 @@
 #include "watch/text.c"
 #include "watch/trace.c"
 #include "formats/idx.c"
+#include "formats/image.c"
+#include "formats/jpeg.c"
 #include "formats/png_read.c"
 #include "formats/png_write.c"
 #include "formats/safetensors.c"

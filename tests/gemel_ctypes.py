@@ -34,6 +34,8 @@ FUNCTIONS = {
     "gm_save_safetensors": (BOOL, POINTER, POINTER, TEXT),
     "gm_load_npy": (POINTER, TEXT),
     "gm_save_npy": (BOOL, POINTER, TEXT),
+    "gm_read_image_with": (POINTER, TEXT, POINTER),
+    "gm_write_png": (BOOL, TEXT, POINTER),
     "gm_to_dlpack": (POINTER, POINTER),
     "gm_from_dlpack": (POINTER, POINTER),
     "gm_to_dlpack_unversioned": (POINTER, POINTER),

@@ -37,6 +37,24 @@ GM_API bool gm_save_safetensors(gm_pack *tensors, gm_pack *metadata, const char 
 /* The array of a file, plain or compressed by gzip (with zlib in the build). Errors: IO, FORMAT, UNSUPPORTED. */
 GM_API gm_tensor *gm_load_idx(const char *path);
 
+/* ---- Pictures --------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    size_t size;
+    int32_t channels; /* 1 gray, 3 RGB, 4 RGBA; 0: as the file has (2: gray and alpha, of some PNG files) */
+    int32_t min_size; /* a JPEG may come out smaller (1/2, 1/4, 1/8), its shorter side at least this; 0: full size */
+} gm_read_image_args;
+
+/* A JPEG or PNG file -> u8 [H, W, C]. Gray from RGB is ITU-R 601 luma; alpha is dropped or set to 255; 16 bits are
+ * scaled to 8; gamma, profiles and EXIF rotation are not applied. Errors: IO; FORMAT (another kind of file, truncated,
+ * damaged, over 2^28 pixels) names the file; UNSUPPORTED names the library that the build lacks. */
+GM_API gm_tensor *gm_read_image_with(const char *path, const gm_read_image_args *args);
+/* The same from the bytes of a file. */
+GM_API gm_tensor *gm_decode_image_with(const void *data, size_t bytes, const gm_read_image_args *args);
+/* Write image u8 [H, W] (gray) or [H, W, C], C = 1 gray, 2 gray and alpha, 3 RGB, 4 RGBA, as a PNG file: whole or not at
+ * all. Errors: DTYPE, SHAPE, VALUE, IO. */
+GM_API bool gm_write_png(const char *path, gm_tensor *image);
+
 /* ---- PNG ----------------------------------------------------------------------------------------------------- */
 
 /* The PNG file of an 8-bit image: pixels [height, width, channels] row-major; channels 1 gray, 2 gray and alpha, 3 RGB,
@@ -46,13 +64,17 @@ GM_API uint8_t *gm_png_encode(const uint8_t *pixels, int64_t height, int64_t wid
 GM_API void gm_png_free(uint8_t *png);
 /* The same into the file `path`, whole or not at all. Errors: VALUE, MEMORY, IO. */
 GM_API bool gm_png_write(const char *path, const uint8_t *pixels, int64_t height, int64_t width, int64_t channels);
-/* The image of a PNG file as u8 [channels, H, W], channels 1 (gray) or 3 (RGB), whatever the file has; transparency over
- * black. Errors: IO, FORMAT, VALUE, UNSUPPORTED without libpng in the build. */
+/* As gm_read_image with 1 or 3 channels, which come first: u8 [channels, H, W]. */
 GM_API gm_tensor *gm_load_png(const char *path, int32_t channels);
 
 #ifdef __cplusplus
 }
 #else
+#  define gm_read_image(...) gm__read_image(__VA_ARGS__, .size = sizeof(gm_read_image_args))
+#  define gm__read_image(path, ...) gm_read_image_with(path, &(gm_read_image_args){ __VA_ARGS__ })
+#  define gm_decode_image(...) gm__decode_image(__VA_ARGS__, .size = sizeof(gm_read_image_args))
+#  define gm__decode_image(data, bytes, ...)                                                                           \
+      gm_decode_image_with(data, bytes, &(gm_read_image_args){ __VA_ARGS__ })
 #  define gm_load_safetensors(...) gm__load_safetensors(__VA_ARGS__, .size = sizeof(gm_load_safetensors_args))
 #  define gm__load_safetensors(path, ...) gm_load_safetensors_with(path, &(gm_load_safetensors_args){ __VA_ARGS__ })
 #endif

@@ -17,7 +17,7 @@
 #endif
 
 enum { PNG_FILTERS = 5, PNG_MOST_BYTES = 0x7fffffff };
-typedef struct { const uint8_t *pixels; size_t height, width, channels, row; } png_image;
+typedef struct { const uint8_t *pixels; size_t height, width, channels, row; } png_picture;
 
 static void png_store32(uint8_t *at, uint32_t v) {
     at[0] = (uint8_t)(v >> 24), at[1] = (uint8_t)(v >> 16), at[2] = (uint8_t)(v >> 8), at[3] = (uint8_t)v;
@@ -43,7 +43,7 @@ static int png_predict(int filter, int left, int up, int corner) {
 }
 
 /* Row y under `filter` into out [1 + row]; returns the sum of the residues as signed bytes. */
-static uint64_t png_filter_row(const png_image *im, size_t y, int filter, uint8_t *out) {
+static uint64_t png_filter_row(const png_picture *im, size_t y, int filter, uint8_t *out) {
     const uint8_t *now = im->pixels + y * im->row, *above = y ? now - im->row : NULL;
     uint64_t sum = 0;
     *out++ = (uint8_t)filter;
@@ -57,7 +57,7 @@ static uint64_t png_filter_row(const png_image *im, size_t y, int filter, uint8_
     return sum;
 }
 
-static void png_filter_best(const png_image *im, size_t y, uint8_t *out, uint8_t *trial) {
+static void png_filter_best(const png_picture *im, size_t y, uint8_t *out, uint8_t *trial) {
     uint64_t best = png_filter_row(im, y, 0, out);
     for (int filter = 1; filter < PNG_FILTERS; filter++) {
         uint64_t sum = png_filter_row(im, y, filter, trial);
@@ -69,7 +69,7 @@ static void png_filter_best(const png_image *im, size_t y, uint8_t *out, uint8_t
 
 static size_t png_stream_bound(size_t raw) { return compressBound((uLong)raw); }
 
-static bool png_deflate(const png_image *im, const uint8_t *raw, size_t n, uint8_t *out, size_t *out_n) {
+static bool png_deflate(const png_picture *im, const uint8_t *raw, size_t n, uint8_t *out, size_t *out_n) {
     uLongf used = (uLongf)*out_n;
     int status = compress2(out, &used, raw, (uLong)n, Z_DEFAULT_COMPRESSION);
     *out_n = used;
@@ -77,7 +77,7 @@ static bool png_deflate(const png_image *im, const uint8_t *raw, size_t n, uint8
     return gm_fail(GM_ERROR_MEMORY, "png: no memory to compress a %zux%zu image", im->width, im->height);
 }
 #else
-static void png_filter_best(const png_image *im, size_t y, uint8_t *out, uint8_t *trial) {
+static void png_filter_best(const png_picture *im, size_t y, uint8_t *out, uint8_t *trial) {
     (void)trial;
     out[0] = 0;
     memcpy(out + 1, im->pixels + y * im->row, im->row);
@@ -86,7 +86,7 @@ static void png_filter_best(const png_image *im, size_t y, uint8_t *out, uint8_t
 static size_t png_stream_bound(size_t raw) { return raw + 5 * (raw / 65535 + 1) + 6; }
 
 /* A zlib stream of stored blocks, each of at most 65,535 bytes. */
-static bool png_deflate(const png_image *im, const uint8_t *raw, size_t n, uint8_t *out, size_t *out_n) {
+static bool png_deflate(const png_picture *im, const uint8_t *raw, size_t n, uint8_t *out, size_t *out_n) {
     (void)im;
     uint8_t *at = out;
     *at++ = 0x78, *at++ = 0x01;
@@ -105,7 +105,7 @@ static bool png_deflate(const png_image *im, const uint8_t *raw, size_t n, uint8
 #endif
 
 /* The compressed rows into out; false with an error pending. */
-static bool png_pixel_stream(const png_image *im, uint8_t *out, size_t *out_n) {
+static bool png_pixel_stream(const png_picture *im, uint8_t *out, size_t *out_n) {
     size_t line = 1 + im->row, n = im->height * line;
     uint8_t *raw = gm_alloc(n + line);
     if (!raw) return false;
@@ -125,7 +125,7 @@ static uint8_t *png_chunk(uint8_t *at, const char kind[4], size_t n) {
     return at + 12 + n;
 }
 
-static uint8_t *png_header(uint8_t *at, const png_image *im) {
+static uint8_t *png_header(uint8_t *at, const png_picture *im) {
     static const uint8_t signature[8] = { 0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n' }, colour[] = { 0, 0, 4, 2, 6 };
     memcpy(at, signature, sizeof signature);
     uint8_t *data = at + sizeof signature + 8;
@@ -146,7 +146,7 @@ static bool png_check(const char *op, const void *pixels, int64_t h, int64_t w, 
 
 uint8_t *gm_png_encode(const uint8_t *pixels, int64_t height, int64_t width, int64_t channels, size_t *bytes) {
     if (!gm_ok() || !png_check("png_encode", pixels, height, width, channels)) return NULL;
-    png_image im = { pixels, (size_t)height, (size_t)width, (size_t)channels, (size_t)(width * channels) };
+    png_picture im = { pixels, (size_t)height, (size_t)width, (size_t)channels, (size_t)(width * channels) };
     size_t n = png_stream_bound(im.height * (1 + im.row));
     uint8_t *png = gm_alloc(8 + 25 + 12 + n + 12);
     if (!png) return NULL;

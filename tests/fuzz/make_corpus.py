@@ -1,0 +1,116 @@
+"""Writes the small files of corpus/, which fuzz targets begin with and other tests read too. Run by hand, with the
+packages of tests/requirements.txt, after a change here; what it writes is committed."""
+
+import io
+import os
+import struct
+import zlib
+
+import numpy as np
+from PIL import Image
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def write(target, name, data):
+    folder = os.path.join(HERE, "corpus", target)
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, name), "wb") as f:
+        f.write(data)
+
+
+def picture(height, width, channels, most=255):
+    """Slopes in each channel, the last one in both directions."""
+    y, x = np.mgrid[0:height, 0:width]
+    planes = [x / max(width - 1, 1), y / max(height - 1, 1), (x + y) / (width + height - 1),
+        1 - x * y / (width * height)]
+    return np.round(np.stack(planes[:channels], -1) * most).astype(int)
+
+
+# ---- PNG, written here because no package writes every form ----
+
+def png_chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png_rows(samples, depth):
+    """Rows of samples [H, W, C] behind filter 0."""
+    out = b""
+    for row in samples:
+        flat = row.reshape(-1)
+        if depth == 16:
+            out += b"\0" + flat.astype(">u2").tobytes()
+        elif depth == 8:
+            out += b"\0" + flat.astype("u1").tobytes()
+        else:
+            bits = "".join(format(v, "0%db" % depth) for v in flat)
+            bits += "0" * (-len(bits) % 8)
+            out += b"\0" + bytes(int(bits[i:i + 8], 2) for i in range(0, len(bits), 8))
+    return out
+
+
+def png(samples, kind, depth, interlaced=False, extra=b""):
+    height, width = samples.shape[:2]
+    passes = [(0, 0, 1, 1)]
+    if interlaced:
+        passes = [(0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1)]
+    parts = [samples[y::down, x::right] for y, x, down, right in passes]
+    data = b"".join(png_rows(part, depth) for part in parts if part.size)
+    header = struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, interlaced)
+    return (b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + extra + png_chunk(b"IDAT", zlib.compress(data, 9)) +
+            png_chunk(b"IEND", b""))
+
+
+def make_png():
+    for name, kind, channels in [("gray", 0, 1), ("rgb", 2, 3), ("gray_alpha", 4, 2), ("rgba", 6, 4)]:
+        for depth in [8, 16] + ([1, 2, 4] if kind == 0 else []):
+            for interlaced in (False, True):
+                samples = picture(9, 13, channels, 2 ** depth - 1)
+                write("png", "%s%d%s.png" % (name, depth, "i" * interlaced), png(samples, kind, depth, interlaced))
+    for depth in (1, 2, 4, 8):
+        n = min(2 ** depth, 100)
+        colours = (picture(1, n, 3) if n > 2 else np.array([[[0, 0, 0], [255, 128, 0]]])).astype("u1").tobytes()
+        extra = png_chunk(b"PLTE", colours)
+        indices = picture(9, 13, 1, n - 1)
+        write("png", "palette%d.png" % depth, png(indices, 3, depth, False, extra))
+        write("png", "palette%dt.png" % depth, png(indices, 3, depth, True, extra + png_chunk(b"tRNS", b"\0\x80")))
+    write("png", "gray8t.png", png(picture(9, 13, 1), 0, 8, False, png_chunk(b"tRNS", struct.pack(">H", 64))))
+    write("png", "rgb8t.png", png(picture(9, 13, 3), 2, 8, False, png_chunk(b"tRNS", struct.pack(">HHH", 0, 0, 0))))
+    write("png", "one.png", png(picture(9, 13, 3)[:1, :1], 2, 8))
+    good = png(picture(9, 13, 3), 2, 8)
+    write("png", "bad_crc.png", good[:40] + bytes([good[40] ^ 1]) + good[41:])
+    write("png", "bad_size.png", good[:16] + struct.pack(">II", 2 ** 31 - 1, 2 ** 31 - 1) + good[24:])
+    write("png", "bad_zero.png", good[:16] + struct.pack(">II", 0, 9) + good[24:])
+    write("png", "bad_large.png", b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR",
+                                                                   struct.pack(">IIBBBBB", 2 ** 17, 2 ** 12, 8, 6, 0,
+                                                                           0, 0)) +
+          png_chunk(b"IDAT", zlib.compress(b"\0" * 99, 9)) + png_chunk(b"IEND", b""))
+
+
+# ---- JPEG ----
+
+def jpeg(mode, channels, **options):
+    image = Image.fromarray(picture(19, 37, channels).astype("u1").squeeze(), mode)
+    out = io.BytesIO()
+    image.save(out, "JPEG", **options)
+    return out.getvalue()
+
+
+def make_jpeg():
+    write("jpeg", "gray.jpg", jpeg("L", 1, quality=95))
+    write("jpeg", "rgb.jpg", jpeg("RGB", 3, quality=95, subsampling=0))
+    write("jpeg", "rgb420.jpg", jpeg("RGB", 3, quality=90, subsampling=2))
+    write("jpeg", "progressive.jpg", jpeg("RGB", 3, quality=95, subsampling=0, progressive=True))
+    write("jpeg", "restart.jpg", jpeg("RGB", 3, quality=95, subsampling=0, restart_marker_blocks=2))
+    write("jpeg", "cmyk.jpg", jpeg("CMYK", 4, quality=95))
+    write("jpeg", "keep_rgb.jpg", jpeg("RGB", 3, quality=95, keep_rgb=True))
+    good = jpeg("RGB", 3, quality=50)
+    write("jpeg", "bad_cut.jpg", good[:len(good) * 3 // 4])
+    write("jpeg", "bad_magic.jpg", b"\xff\xd8\xff\xe0junk")
+    size = good.index(b"\xff\xc0") + 5
+    write("jpeg", "bad_large.jpg", good[:size] + b"\xff\xdc\xff\xdc" + good[size + 4:])
+
+
+if __name__ == "__main__":
+    make_png()
+    make_jpeg()
