@@ -69,10 +69,12 @@ GM_KERNEL(void, conv_wgrad_f64, (const gm__conv_wgrad *p, int64_t task, void *sc
 #define CONV_STORE(p, v) gm_store(p, v)
 #define CONV_SPLAT(x) gm_splat(x)
 #define CONV_FMA(a, b, c) gm_vfma(a, b, c)
+#define CONV_TRANSPOSE(v) gm_transpose(v)
 #define CK(name) GM_K(name##_f32)
 #include "conv_copy.h"
 #include "conv_tile.h"
 #include "conv_gather.h"
+#include "conv_pack.h"
 #include "conv_wgrad.h"
 #undef CONV_T
 #undef CONV_V
@@ -81,6 +83,7 @@ GM_KERNEL(void, conv_wgrad_f64, (const gm__conv_wgrad *p, int64_t task, void *sc
 #undef CONV_STORE
 #undef CONV_SPLAT
 #undef CONV_FMA
+#undef CONV_TRANSPOSE
 #undef CK
 
 #define CONV_T double
@@ -90,10 +93,12 @@ GM_KERNEL(void, conv_wgrad_f64, (const gm__conv_wgrad *p, int64_t task, void *sc
 #define CONV_STORE(p, v) gm_stored(p, v)
 #define CONV_SPLAT(x) gm_splatd(x)
 #define CONV_FMA(a, b, c) gm_vfmad(a, b, c)
+#define CONV_TRANSPOSE(v) gm_transposed(v)
 #define CK(name) GM_K(name##_f64)
 #include "conv_copy.h"
 #include "conv_tile.h"
 #include "conv_gather.h"
+#include "conv_pack.h"
 #include "conv_wgrad.h"
 #undef CONV_T
 #undef CONV_V
@@ -102,6 +107,7 @@ GM_KERNEL(void, conv_wgrad_f64, (const gm__conv_wgrad *p, int64_t task, void *sc
 #undef CONV_STORE
 #undef CONV_SPLAT
 #undef CONV_FMA
+#undef CONV_TRANSPOSE
 #undef CK
 
 #undef CONV_NV

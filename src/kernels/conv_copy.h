@@ -1,10 +1,30 @@
 /* conv_copy.h: copies between layouts for the convolution templates (conv.h). */
 
-/* to[c * to_stride + r] = from[r * from_stride + c], r < rows, c < columns. */
+/* One square block: to[c * to_stride + r] = from[r * from_stride + c], r and c < CONV_VN. */
+GM_INLINE void CK(conv_transpose_block)(CONV_T *to, int64_t to_stride, const CONV_T *from, int64_t from_stride) {
+    CONV_V v[CONV_VN];
+    GM_UNROLL
+    for (int i = 0; i < CONV_VN; i++) v[i] = CONV_LOAD(from + i * from_stride);
+    CONV_TRANSPOSE(v);
+    GM_UNROLL
+    for (int i = 0; i < CONV_VN; i++) CONV_STORE(to + i * to_stride, v[i]);
+}
+
+/* to[c * to_stride + r] = from[r * from_stride + c], r < rows, c < columns. The last blocks overlap the ones before. */
 static void CK(conv_transpose)(CONV_T *to, int64_t to_stride, const CONV_T *from, int64_t from_stride, int64_t rows,
                                int64_t columns) {
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t c = 0; c < columns; c++) to[c * to_stride + r] = from[r * from_stride + c];
+    if (rows < CONV_VN || columns < CONV_VN) {
+        for (int64_t r = 0; r < rows; r++)
+            for (int64_t c = 0; c < columns; c++) to[c * to_stride + r] = from[r * from_stride + c];
+        return;
+    }
+    for (int64_t r = 0; r < rows; r += CONV_VN) {
+        int64_t at = r < rows - CONV_VN ? r : rows - CONV_VN;
+        for (int64_t c = 0; c < columns; c += CONV_VN) {
+            int64_t on = c < columns - CONV_VN ? c : columns - CONV_VN;
+            CK(conv_transpose_block)(to + on * to_stride + at, to_stride, from + at * from_stride + on, from_stride);
+        }
+    }
 }
 
 /* to[i * to_i + j * to_j] = from[i * from_i + j * from_j], i < ni, j < nj; fast where one stride of each side is 1. */

@@ -155,22 +155,3 @@ static void CK(conv_gather)(const gm__conv_gather *p, int64_t task, void *scratc
     CK(conv_map)(p, &b, scratch, (const CONV_T **)(s + p->at_rows), (int64_t *)(s + p->at_places));
     for (int64_t i = b.tile; i < b.tile_end; i++) CK(conv_gather_tile)(p, &b, i, s);
 }
-
-/* ---- weights ---- */
-
-static void CK(conv_widths)(int64_t *tile, int64_t *vector) {
-    *tile = CONV_NV * CONV_VN;
-    *vector = CONV_VN;
-}
-
-/* weights [dst][src][tap], by strides -> the panel [tap, src][columns], zero-filled columns behind the last channel. */
-static void CK(conv_pack)(const gm__conv_gather *p, int64_t group, int64_t tile) {
-    const int64_t full = CONV_NV * CONV_VN, left = CK(conv_least)(full, p->c_dst - tile * full);
-    const int64_t width = left > CONV_VN ? full : CONV_VN;
-    const CONV_T *w = (const CONV_T *)p->weights + group * p->w_group + tile * full * p->w_dst;
-    CONV_T *to = (CONV_T *)p->panels + group * p->panel_group + tile * full * p->n_k;
-    for (int64_t k = 0; k < p->n_k; k++) {
-        const CONV_T *from = w + p->w_tap[k / p->c_src] + k % p->c_src * p->w_src;
-        for (int64_t j = 0; j < width; j++) to[k * width + j] = j < left ? from[j * p->w_dst] : 0;
-    }
-}

@@ -47,7 +47,8 @@ typedef struct gm__conv_gather {
     /* weights, packed as [group][tile][k][columns of the tile] */
     const void *weights;
     int64_t w_group, w_dst, w_src;   /* strides of the weights; taps are contiguous */
-    const int32_t *w_tap;            /* the taps of this phase, as positions in the kernel */
+    int64_t n_w_taps;
+    const int32_t *w_place;          /* [n_w_taps] the place of each tap among the taps of this phase, -1 if it is not */
     void *panels;
     int64_t panel_group;
     const void *bias;                /* [groups][n_tiles * columns], zero-filled; NULL without one */

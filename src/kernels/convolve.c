@@ -186,27 +186,30 @@ static void convolve_run_add(gm__conv_run *runs, int64_t *n_runs, int64_t *super
     runs[*n_runs - 1].count++;
 }
 
-/* Lists over (tap, channel): index, runs; over taps: w_tap. */
+/* Lists over (tap, channel): index, runs; over the kernel's taps: w_place. */
 static bool convolve_lists(convolve_memory *m, const gm__conv_shape *s, const convolve_axes *a, gm__conv_gather *p) {
     const gm__conv_sight *see = &p->see;
     const int64_t taps = convolve_volume(see->n_taps), in_row = p->direct_in ? p->from.at[2] : p->c_src;
     const int64_t in_plane = p->direct_in ? p->from.at[1] : p->box_row;
     p->n_k = taps * p->c_src;
     int32_t *index = convolve_take(m, (size_t)p->n_k * sizeof *index);
-    int32_t *w_tap = convolve_take(m, (size_t)taps * sizeof *w_tap);
+    p->n_w_taps = convolve_volume(s->kernel);
+    int32_t *w_place = convolve_take(m, (size_t)p->n_w_taps * sizeof *w_place);
     gm__conv_run *runs = convolve_take(m, (size_t)(p->n_k / GM_CONV_CHUNK + taps + 2) * sizeof *runs);
-    if (!index || !w_tap || !runs) return false;
-    int64_t n = 0, super = 0, last = 0, t = 0;
+    if (!index || !w_place || !runs) return false;
+    for (int64_t t = 0; t < p->n_w_taps; t++) w_place[t] = -1;
+    int64_t n = 0, super = 0, last = 0;
+    int32_t n_placed = 0;
     p->n_runs = 0;
     for (int64_t d = 0; d < see->n_taps[0]; d++)
         for (int64_t h = 0; h < see->n_taps[1]; h++)
-            for (int64_t w = 0; w < see->n_taps[2]; w++, t++) {
+            for (int64_t w = 0; w < see->n_taps[2]; w++) {
                 int64_t place = (a->position[0][d] * s->kernel[1] + a->position[1][h]) * s->kernel[2] +
                                 a->position[2][w];
                 int64_t from = (p->direct_in ? see->tap[0][d] * p->from.at[0] : d * p->box_plane) +
                                see->tap[1][h] / see->cell[1] * in_plane * (p->direct_in ? see->cell[1] : 1) +
                                see->tap[2][w] / see->cell[2] * in_row * (p->direct_in ? see->cell[2] : 1);
-                w_tap[t] = (int32_t)place;
+                w_place[place] = n_placed++;
                 for (int64_t c = 0; c < p->c_src; c++, n++) {
                     index[n] = (int32_t)(from + c);
                     int64_t chunk = (place * p->c_src + c) / GM_CONV_CHUNK;
@@ -215,7 +218,7 @@ static bool convolve_lists(convolve_memory *m, const gm__conv_shape *s, const co
             }
     if (p->n_runs) runs[p->n_runs - 1].closes = true;
     p->index = index;
-    p->w_tap = w_tap;
+    p->w_place = w_place;
     p->runs = runs;
     return true;
 }
