@@ -73,8 +73,8 @@ GM_KERNEL(void, conv_wgrad_f64, (const gm__conv_wgrad *p, int64_t task, void *sc
 #define CK(name) GM_K(name##_f32)
 #include "conv_copy.h"
 #include "conv_tile.h"
-#include "conv_gather.h"
 #include "conv_pack.h"
+#include "conv_gather.h"
 #include "conv_wgrad.h"
 #undef CONV_T
 #undef CONV_V
@@ -97,8 +97,8 @@ GM_KERNEL(void, conv_wgrad_f64, (const gm__conv_wgrad *p, int64_t task, void *sc
 #define CK(name) GM_K(name##_f64)
 #include "conv_copy.h"
 #include "conv_tile.h"
-#include "conv_gather.h"
 #include "conv_pack.h"
+#include "conv_gather.h"
 #include "conv_wgrad.h"
 #undef CONV_T
 #undef CONV_V

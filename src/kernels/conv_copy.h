@@ -1,5 +1,7 @@
 /* conv_copy.h: copies between layouts for the convolution templates (conv.h). */
 
+static int64_t CK(conv_least)(int64_t a, int64_t b) { return a < b ? a : b; }
+
 /* One square block: to[c * to_stride + r] = from[r * from_stride + c], r and c < CONV_VN. */
 GM_INLINE void CK(conv_transpose_block)(CONV_T *to, int64_t to_stride, const CONV_T *from, int64_t from_stride) {
     CONV_V v[CONV_VN];

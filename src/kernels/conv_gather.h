@@ -3,8 +3,6 @@
 
 typedef struct { int64_t group, tile, tile_end, unit, n_units, row, n_rows, column, n_columns; } CK(conv_band);
 
-static int64_t CK(conv_least)(int64_t a, int64_t b) { return a < b ? a : b; }
-
 /* Tasks are numbered (group, unit, row, column, split). */
 static CK(conv_band) CK(conv_band_of)(const gm__conv_gather *p, int64_t task) {
     CK(conv_band) b;
@@ -39,13 +37,14 @@ static void CK(conv_fill)(const gm__conv_gather *p, const CK(conv_band) *b, CONV
                 int64_t h = h0 + r * s->cell[1];
                 bool inside = d >= 0 && d < s->source[0] && h >= 0 && h < s->source[1];
                 CONV_T *to = box + u * p->box_unit + t * p->box_plane + r * p->box_row;
-                CK(conv_copy_row)(to, p->c_src, 1, inside ? image + d * p->from.at[0] + h * p->from.at[1] : image,
+                CK(conv_copy_row)(to, p->box_cell, 1, inside ? image + d * p->from.at[0] + h * p->from.at[1] : image,
                                   p->from.at[2], p->from.channel, w0, s->cell[2], inside ? s->source[2] : INT64_MIN / 2,
                                   columns, p->c_src);
 #ifdef GM_HOOK_LOAD
-                for (int64_t i = 0; inside && i < columns * p->c_src; i++) {
-                    int64_t w = w0 + i / p->c_src * s->cell[2];
-                    if (w >= 0 && w < s->source[2]) to[i] = GM_HOOK_LOAD(to[i], b->group * p->c_src + i % p->c_src);
+                for (int64_t i = 0; inside && i < columns; i++) {
+                    int64_t w = w0 + i * s->cell[2];
+                    for (int64_t c = 0; w >= 0 && w < s->source[2] && c < p->c_src; c++)
+                        to[i * p->box_cell + c] = GM_HOOK_LOAD(to[i * p->box_cell + c], b->group * p->c_src + c);
                 }
 #endif
             }
@@ -67,7 +66,7 @@ static void CK(conv_map)(const gm__conv_gather *p, const CK(conv_band) *b, const
                                  (b->column * s->step[2] + s->low[2]) * p->from.at[2];
             if (!p->direct_in) {
                 from = box + u * p->box_unit + r * (s->step[1] / s->cell[1]) * p->box_row;
-                step = s->step[2] / s->cell[2] * p->c_src;
+                step = s->step[2] / s->cell[2] * p->box_cell;
             }
             int64_t place = n * p->to.image + b->group * p->c_dst * p->to.channel +
                             (p->to_start[0] + j * p->to_step[0]) * p->to.at[0] +
@@ -91,16 +90,6 @@ static void CK(conv_store)(const gm__conv_gather *p, const CONV_T *part, int64_t
     }
 }
 
-/* Rows first..first+mr-1 of the band as a tile. */
-static void CK(conv_rows_of)(const gm__conv_gather *p, CK(conv_rows) *t, const CONV_T *const *rows,
-                             const int64_t *places, CONV_T *part, int64_t width, int64_t channel, int mr) {
-    for (int i = 0; i < mr; i++) {
-        t->row[i] = rows[i];
-        t->at[i] = places[i];
-        t->out[i] = p->direct_out ? (CONV_T *)p->dst + places[i] + channel : part + i * width;
-    }
-}
-
 /* total (+)= part; the last time, finish the results. */
 static void CK(conv_close)(const gm__conv_gather *p, CONV_T *total, CONV_T *part, int64_t width, const int64_t *places,
                            int64_t n, bool first, bool last, int64_t channel) {
@@ -114,33 +103,52 @@ static void CK(conv_close)(const gm__conv_gather *p, CONV_T *total, CONV_T *part
         }
 }
 
+/* One run of k for all positions of the band. */
+static void CK(conv_gather_run)(const gm__conv_gather *p, const gm__conv_run *run, CK(conv_rows) t, const int64_t *steps,
+                                int64_t n, int64_t width, const CONV_T *panel) {
+    const int64_t n_tiles = (n + CONV_MR - 1) / CONV_MR;
+    const CONV_T *const *rows = t.row;
+    const int64_t *places = t.places;
+    CONV_T *out = t.out;
+    for (int64_t i = 0; i < n_tiles; i++) {
+        int64_t first = i * n / n_tiles;
+        int mr = (int)((i + 1) * n / n_tiles - first);
+        t.row = rows + first;
+        t.places = places + first;
+        t.at = p->direct_out ? t.places : steps;
+        t.out = p->direct_out ? out : out + first * width;
+        if (!run) CK(conv_tile_empty)(mr, (int)(width / CONV_VN), &t);
+        else
+            CK(conv_tile)(mr, (int)(width / CONV_VN), &t, p->index + run->begin, panel + run->begin * width, run->count,
+                          run->opens);
+    }
+}
+
 /* All positions of the band times one tile of channels. */
 static void CK(conv_gather_tile)(const gm__conv_gather *p, const CK(conv_band) *b, int64_t tile, char *scratch) {
-    const CONV_T *const *rows = (const CONV_T *const *)(scratch + p->at_rows);
-    const int64_t *places = (const int64_t *)(scratch + p->at_places);
-    CONV_T *part = (CONV_T *)(scratch + p->at_part), *total = (CONV_T *)(scratch + p->at_total);
     const int64_t full = CONV_NV * CONV_VN, n = b->n_units * b->n_rows * b->n_columns;
     const int64_t channel = tile * full, left = CK(conv_least)(full, p->c_dst - channel);
-    const int64_t width = left > CONV_VN ? full : CONV_VN, in_bias = b->group * p->n_tiles * full + channel;
+    const int64_t width = left > CONV_VN ? full : CONV_VN;
+    const int64_t *places = (const int64_t *)(scratch + p->at_places);
+    CONV_T *part = (CONV_T *)(scratch + p->at_part), *total = (CONV_T *)(scratch + p->at_total);
     const CONV_T *panel = (const CONV_T *)p->panels + b->group * p->panel_group + tile * full * p->n_k;
-    const int64_t n_tiles = (n + CONV_MR - 1) / CONV_MR;
+    CK(conv_rows) t = { (const CONV_T *const *)(scratch + p->at_rows), part, NULL, NULL, places,
+                        b->group * p->n_tiles * full + channel };
     const bool totals = p->at_total != 0;
     bool closed = false;
+    int64_t steps[CONV_MR];
+    for (int i = 0; i < CONV_MR; i++) steps[i] = i * width;
+    if (p->direct_out) t.out = (CONV_T *)p->dst + channel;
+    if (p->private_panel) {
+        CONV_T *own = (CONV_T *)(scratch + p->at_panel);
+        CK(conv_pack_to)(p, b->group, tile, own);
+        panel = own;
+    }
     for (int64_t r = 0; r < p->n_runs || r == 0; r++) {
-        const gm__conv_run *run = &p->runs[r];
-        const gm__conv_gather *done = !totals && r + 1 >= p->n_runs ? p : NULL;
-        for (int64_t i = 0; i < n_tiles; i++) {
-            int64_t first = i * n / n_tiles;
-            int mr = (int)((i + 1) * n / n_tiles - first);
-            CK(conv_rows) t;
-            CK(conv_rows_of)(p, &t, rows + first, places + first, part + first * width, width, channel, mr);
-            if (p->n_runs == 0) CK(conv_tile_empty)(mr, (int)(width / CONV_VN), &t, p, in_bias);
-            else
-                CK(conv_tile)(mr, (int)(width / CONV_VN), &t, p->index + run->begin, panel + run->begin * width,
-                              run->count, run->opens, done, in_bias);
-        }
-        if (totals && run->closes) {
-            CK(conv_close)(p, total, part, width, places, n, !closed, r + 1 == p->n_runs, in_bias);
+        t.done = !totals && r + 1 >= p->n_runs ? p : NULL;
+        CK(conv_gather_run)(p, p->n_runs ? &p->runs[r] : NULL, t, steps, n, width, panel);
+        if (totals && p->runs[r].closes) {
+            CK(conv_close)(p, total, part, width, places, n, !closed, r + 1 == p->n_runs, t.channel);
             closed = true;
         }
     }

@@ -84,16 +84,18 @@ static void CK(conv_pack_rows)(const gm__conv_gather *p, const CK(conv_packing) 
     }
 }
 
-static void CK(conv_pack)(const gm__conv_gather *p, int64_t group, int64_t tile) {
+static void CK(conv_pack_to)(const gm__conv_gather *p, int64_t group, int64_t tile, CONV_T *to) {
     const int64_t full = CONV_NV * CONV_VN, left = CK(conv_least)(full, p->c_dst - tile * full);
-    CK(conv_packing) k;
+    const CK(conv_packing) k = { (const CONV_T *)p->weights + group * p->w_group + tile * full * p->w_dst,
+                                 (const CONV_T *)p->weights + p->groups * p->w_group, to,
+                                 left > CONV_VN ? full : CONV_VN, left };
     if (p->n_k == 0) return;
-    k.w = (const CONV_T *)p->weights + group * p->w_group + tile * full * p->w_dst;
-    k.end = (const CONV_T *)p->weights + p->groups * p->w_group;
-    k.to = (CONV_T *)p->panels + group * p->panel_group + tile * full * p->n_k;
-    k.width = left > CONV_VN ? full : CONV_VN;
-    k.columns = left;
     if (p->w_src == p->n_w_taps) CK(conv_pack_forward)(p, &k);
     else if (p->n_w_taps == 1) CK(conv_pack_rows)(p, &k);
     else CK(conv_pack_backward)(p, &k);
+}
+
+static void CK(conv_pack)(const gm__conv_gather *p, int64_t group, int64_t tile) {
+    CONV_T *panels = (CONV_T *)p->panels + group * p->panel_group;
+    CK(conv_pack_to)(p, group, tile, panels + tile * CONV_NV * CONV_VN * p->n_k);
 }

@@ -49,6 +49,7 @@ typedef struct gm__conv_gather {
     int64_t w_group, w_dst, w_src;   /* strides of the weights; taps are contiguous */
     int64_t n_w_taps;
     const int32_t *w_place;          /* [n_w_taps] the place of each tap among the taps of this phase, -1 if it is not */
+    bool private_panel;              /* each tile has one task, which packs it into scratch memory: no panels */
     void *panels;
     int64_t panel_group;
     const void *bias;                /* [groups][n_tiles * columns], zero-filled; NULL without one */
@@ -56,9 +57,9 @@ typedef struct gm__conv_gather {
     /* bands: the results are cut into boxes of units (picture, depth), rows and columns */
     int64_t band[3], n_bands[3];     /* units, rows, columns */
     int64_t tiles_per_task, n_splits;
-    int64_t box_unit, box_plane, box_row; /* strides of the box [unit][tap depth][row][column][c] */
+    int64_t box_unit, box_plane, box_row, box_cell; /* strides of the box [unit][tap depth][row][column][c] */
     /* offsets in bytes of the parts of the scratch memory, and its size; at_total is 0 if there is one superblock */
-    size_t at_rows, at_places, at_part, at_total, scratch_bytes;
+    size_t at_rows, at_places, at_part, at_total, at_panel, scratch_bytes;
 } gm__conv_gather;
 
 /* Weights: gw[o, (c, tap)] = sum over positions k = (n, od, oh, ow) of gy[k, o] * x[seen by k through tap, c]. */

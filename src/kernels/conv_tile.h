@@ -1,9 +1,14 @@
 /* conv_tile.h: the micro-kernel of the convolution templates (conv.h): one tile of results over one run of k. */
 
+/* Row i takes its values from row[i][index[k]], and its partial sums, then its results, lie at out + at[i]. */
 typedef struct {
-    const CONV_T *row[CONV_MR]; /* the values of a row are row[index[k]] */
-    CONV_T *out[CONV_MR];       /* the partial sums of a row, then its results */
-    int64_t at[CONV_MR];        /* what GM_HOOK_TILE_DONE gets */
+    const CONV_T *const *row;
+    CONV_T *out;
+    const int64_t *at;
+    /* for the last run, else NULL: results are finished on the way; what GM_HOOK_TILE_DONE gets */
+    const gm__conv_gather *done;
+    const int64_t *places;
+    int64_t channel;
 } CK(conv_rows);
 
 GM_INLINE CONV_V CK(conv_add_bias)(CONV_V v, const gm__conv_gather *p, int64_t channel, int64_t at) {
@@ -12,43 +17,53 @@ GM_INLINE CONV_V CK(conv_add_bias)(CONV_V v, const gm__conv_gather *p, int64_t c
     return v;
 }
 
-/* `opens`: out = +0 + acc, else out += acc. `done` is not NULL for the last run: results are finished on the way. */
-GM_INLINE void CK(conv_tile_of)(int mr, int nv, const CK(conv_rows) *t, const int32_t *index, const CONV_T *panel,
-                                int64_t n, bool opens, const gm__conv_gather *done, int64_t channel) {
+/* `opens`: out = +0 + acc, else out += acc. */
+GM_INLINE void CK(conv_tile_of)(const int mr, const int nv, const CK(conv_rows) *t, const int32_t *index,
+                                const CONV_T *panel, int64_t n, bool opens) {
     const CONV_T *row[CONV_MR];
     CONV_V acc[CONV_MR][CONV_NV];
-    GM_UNROLL for (int i = 0; i < mr; i++) {
+    GM_UNROLL
+    for (int i = 0; i < mr; i++) {
         row[i] = t->row[i];
+        __builtin_prefetch(t->out + t->at[i], 1);
+        if (nv * sizeof(CONV_V) > 64) __builtin_prefetch(t->out + t->at[i] + CONV_VN, 1);
+        GM_UNROLL
         for (int j = 0; j < nv; j++) acc[i][j] = CONV_SPLAT(0);
     }
     for (int64_t k = 0; k < n; k++, panel += nv * CONV_VN) {
         int64_t x = index[k];
         CONV_V b[CONV_NV];
+        GM_UNROLL
         for (int j = 0; j < nv; j++) b[j] = CONV_LOAD(panel + j * CONV_VN);
-        GM_UNROLL for (int i = 0; i < mr; i++) {
+        GM_UNROLL
+        for (int i = 0; i < mr; i++) {
             CONV_V a = CONV_SPLAT(row[i][x]);
-            GM_UNROLL for (int j = 0; j < nv; j++) acc[i][j] = CONV_FMA(a, b[j], acc[i][j]);
+            GM_UNROLL
+            for (int j = 0; j < nv; j++) acc[i][j] = CONV_FMA(a, b[j], acc[i][j]);
         }
     }
-    GM_UNROLL for (int i = 0; i < mr; i++)
-        GM_UNROLL for (int j = 0; j < nv; j++) {
-            CONV_T *out = t->out[i] + j * CONV_VN;
+    GM_UNROLL
+    for (int i = 0; i < mr; i++) {
+        GM_UNROLL
+        for (int j = 0; j < nv; j++) {
+            CONV_T *out = t->out + t->at[i] + j * CONV_VN;
             CONV_V v = CONV_SPLAT(0);
             if (!opens) v = GM_HOOK_RESUME(CONV_LOAD(out));
             v += acc[i][j];
-            if (done) v = GM_HOOK_TILE_DONE(v, done, channel + j * CONV_VN, t->at[i]);
+            if (t->done) v = GM_HOOK_TILE_DONE(v, t->done, t->channel + j * CONV_VN, t->places[i]);
             CONV_STORE(out, v);
         }
+    }
 }
 
 #define CONV_TILE_CASE(rows)                                                                                           \
     case rows:                                                                                                         \
-        if (nv == CONV_NV) CK(conv_tile_of)(rows, CONV_NV, t, index, panel, n, opens, done, channel);                  \
-        else CK(conv_tile_of)(rows, 1, t, index, panel, n, opens, done, channel);                                      \
+        if (nv == CONV_NV) CK(conv_tile_of)(rows, CONV_NV, t, index, panel, n, opens);                  \
+        else CK(conv_tile_of)(rows, 1, t, index, panel, n, opens);                                      \
         break;
 
 static void CK(conv_tile)(int mr, int nv, const CK(conv_rows) *t, const int32_t *index, const CONV_T *panel, int64_t n,
-                          bool opens, const gm__conv_gather *done, int64_t channel) {
+                          bool opens) {
     switch (mr) {
         CONV_TILE_CASE(1)
         CONV_TILE_CASE(2)
@@ -75,10 +90,11 @@ static void CK(conv_tile)(int mr, int nv, const CK(conv_rows) *t, const int32_t 
 #undef CONV_TILE_CASE
 
 /* Results that have no product at all: +0, finished. */
-static void CK(conv_tile_empty)(int mr, int nv, const CK(conv_rows) *t, const gm__conv_gather *done, int64_t channel) {
+static void CK(conv_tile_empty)(int mr, int nv, const CK(conv_rows) *t) {
     for (int i = 0; i < mr; i++)
         for (int j = 0; j < nv; j++) {
             CONV_V v = CONV_SPLAT(0);
-            CONV_STORE(t->out[i] + j * CONV_VN, GM_HOOK_TILE_DONE(v, done, channel + j * CONV_VN, t->at[i]));
+            v = GM_HOOK_TILE_DONE(v, t->done, t->channel + j * CONV_VN, t->places[i]);
+            CONV_STORE(t->out + t->at[i] + j * CONV_VN, v);
         }
 }

@@ -99,15 +99,12 @@ static void CK(conv_wrows)(const gm__conv_wgrad *p, const CONV_T *box, int64_t n
 static void CK(conv_wchunk)(const CONV_T *const *rows, int64_t n_rows, const int32_t *index, const CONV_T *panel,
                             int64_t width, int64_t n, bool opens, CONV_T *part) {
     const int64_t n_tiles = (n_rows + CONV_MR - 1) / CONV_MR;
+    int64_t steps[CONV_MR];
+    for (int i = 0; i < CONV_MR; i++) steps[i] = i * width;
     for (int64_t i = 0; i < n_tiles; i++) {
         int64_t first = i * n_rows / n_tiles;
-        int mr = (int)((i + 1) * n_rows / n_tiles - first);
-        CK(conv_rows) t;
-        for (int j = 0; j < mr; j++) {
-            t.row[j] = rows[first + j];
-            t.out[j] = part + (first + j) * width;
-        }
-        CK(conv_tile)(mr, (int)(width / CONV_VN), &t, index, panel, n, opens, NULL, 0);
+        const CK(conv_rows) t = { rows + first, part + first * width, steps, NULL, NULL, 0 };
+        CK(conv_tile)((int)((i + 1) * n_rows / n_tiles - first), (int)(width / CONV_VN), &t, index, panel, n, opens);
     }
 }
 

@@ -189,7 +189,7 @@ static void convolve_run_add(gm__conv_run *runs, int64_t *n_runs, int64_t *super
 /* Lists over (tap, channel): index, runs; over the kernel's taps: w_place. */
 static bool convolve_lists(convolve_memory *m, const gm__conv_shape *s, const convolve_axes *a, gm__conv_gather *p) {
     const gm__conv_sight *see = &p->see;
-    const int64_t taps = convolve_volume(see->n_taps), in_row = p->direct_in ? p->from.at[2] : p->c_src;
+    const int64_t taps = convolve_volume(see->n_taps), in_row = p->direct_in ? p->from.at[2] : p->box_cell;
     const int64_t in_plane = p->direct_in ? p->from.at[1] : p->box_row;
     p->n_k = taps * p->c_src;
     int32_t *index = convolve_take(m, (size_t)p->n_k * sizeof *index);
@@ -234,39 +234,43 @@ static int64_t convolve_box(const gm__conv_gather *p, int64_t units, int64_t row
 
 static int64_t convolve_parts(int64_t n, int64_t each) { return (n + each - 1) / each; }
 
-/* The largest of 1..n that divides work evenly and whose box and results fit the budget. */
-static int64_t convolve_fit(const gm__conv_gather *p, int axis, int64_t n, int64_t cells, int64_t results) {
-    int64_t band[3] = { axis == 0 ? n : 1, axis <= 1 ? (axis == 1 ? n : p->band[1]) : 1, axis == 2 ? n : p->band[2] };
-    int64_t best = 1;
-    for (int64_t parts = 1; parts <= n; parts = parts < 64 ? parts + 1 : parts * 2) {
-        band[axis] = convolve_parts(n, parts);
-        best = band[axis];
-        if (convolve_box(p, band[0], band[1], band[2]) <= cells && convolve_volume(band) <= results) return best;
+/* Whether a band keeps to the second-level cache. The more weights there are, the more positions should meet them. */
+static bool convolve_fits(const gm__conv_gather *p, size_t size, int64_t units, int64_t rows, int64_t columns) {
+    const int64_t n = units * rows * columns;
+    const int64_t bytes = (p->direct_in ? n : convolve_box(p, units, rows, columns)) * p->c_src * (int64_t)size;
+    return n <= 112 ? bytes <= 384 << 10 : n <= 448 && bytes <= 192 << 10;
+}
+
+/* Part n things evenly, into the fewest parts that fit: the size of one. */
+static int64_t convolve_fit(const gm__conv_gather *p, size_t size, int axis, int64_t n) {
+    int64_t best = n;
+    for (int64_t parts = 1; parts <= n; parts = parts < 64 ? parts + 1 : parts + parts / 8) {
+        best = convolve_parts(n, parts);
+        if (convolve_fits(p, size, axis == 0 ? best : 1, axis == 1 ? best : axis == 0 ? p->see.grid[1] : 1,
+                          axis == 2 ? best : p->see.grid[2]))
+            break;
     }
     return best;
 }
 
-/* Cut the results: boxes of about 160 KiB, which stay in the second-level cache, and no more than 512 positions. */
+/* Cut the results into bands, and the channels too if there are few bands. */
 static void convolve_bands(gm__conv_gather *p, size_t size, int64_t threads) {
     const gm__conv_sight *s = &p->see;
-    const int64_t cells = (160 << 10) / ((int64_t)size * (p->c_src ? p->c_src : 1)), units = p->batch * s->grid[0];
-    p->band[2] = convolve_fit(p, 2, s->grid[2], cells, 512);
-    p->band[1] = p->band[2] < s->grid[2] ? 1 : convolve_fit(p, 1, s->grid[1], cells, 512);
-    p->band[0] = p->band[1] < s->grid[1] ? 1 : convolve_fit(p, 0, units, cells, 512);
-    int64_t each[3] = { units, s->grid[1], s->grid[2] };
-    for (int i = 0; i < 3; i++) {
-        if (p->band[i] > each[i]) p->band[i] = each[i];
-        p->n_bands[i] = convolve_parts(each[i], p->band[i]);
-    }
+    const int64_t units = p->batch * s->grid[0], each[3] = { units, s->grid[1], s->grid[2] };
+    p->band[2] = convolve_fit(p, size, 2, s->grid[2]);
+    p->band[1] = p->band[2] < s->grid[2] ? 1 : convolve_fit(p, size, 1, s->grid[1]);
+    p->band[0] = p->band[1] < s->grid[1] || p->band[2] < s->grid[2] ? 1 : convolve_fit(p, size, 0, units);
+    for (int i = 0; i < 3; i++) p->n_bands[i] = convolve_parts(each[i], p->band[i]);
     int64_t tasks = p->groups * convolve_volume(p->n_bands);
     p->tiles_per_task = p->n_tiles;
-    if (tasks > 0 && tasks < 2 * threads)
+    if (tasks > 0 && tasks < 2 * threads && threads > 1)
         p->tiles_per_task = convolve_parts(p->n_tiles, convolve_parts(2 * threads, tasks));
     p->n_splits = convolve_parts(p->n_tiles, p->tiles_per_task);
-    p->box_row = p->box_plane = p->box_unit = 0;
+    p->box_cell = p->box_row = p->box_plane = p->box_unit = 0;
     if (p->direct_in) return;
-    p->box_row = convolve_box(p, 1, 1, p->band[2]) / (s->n_taps[0] * (s->reach[1] / s->cell[1] + 1)) * p->c_src;
-    p->box_plane = convolve_box(p, 1, p->band[1], p->band[2]) / s->n_taps[0] * p->c_src;
+    p->box_cell = p->c_src * (int64_t)size % 512 ? p->c_src : p->c_src + 64 / (int64_t)size;
+    p->box_row = convolve_box(p, 1, 1, p->band[2]) / (s->n_taps[0] * (s->reach[1] / s->cell[1] + 1)) * p->box_cell;
+    p->box_plane = convolve_box(p, 1, p->band[1], p->band[2]) / s->n_taps[0] * p->box_cell;
     p->box_unit = p->box_plane * s->n_taps[0];
 }
 
@@ -280,7 +284,14 @@ static void convolve_scratch(gm__conv_gather *p, size_t size, int64_t full) {
     bool totals = false;
     for (int64_t i = 0; i + 1 < p->n_runs; i++) totals = totals || p->runs[i].closes;
     p->at_total = totals ? at : 0;
-    p->scratch_bytes = at + (totals ? n * (size_t)full * size : 0);
+    at += totals ? n * (size_t)full * size : 0;
+    p->at_panel = at = (at + 63) / 64 * 64;
+    p->scratch_bytes = at + (p->private_panel ? (size_t)(p->n_k * full) * size : 0);
+}
+
+/* Neighbouring positions fall on the same few sets of the first-level cache: a copy with other strides is faster. */
+static bool convolve_aliased(const gm__conv_gather *p, size_t size) {
+    return p->see.step[2] * p->from.at[2] * (int64_t)size % 2048 == 0;
 }
 
 static bool convolve_inside(const gm__conv_gather *p) {
@@ -346,21 +357,23 @@ static bool convolve_pass(convolve_memory *m, const gm__conv_shape *s, const con
     int64_t full, vector;
     k.widths(&full, &vector);
     p->n_tiles = convolve_parts(p->c_dst, full);
-    p->direct_in = convolve_volume(p->see.n_taps) == 0 || convolve_inside(p);
+    p->direct_in = convolve_volume(p->see.n_taps) == 0 || (convolve_inside(p) && !convolve_aliased(p, size));
     convolve_bands(p, size, gm_n_threads());
     if (!p->direct_in && p->box_unit * p->band[0] > INT32_MAX)
         return gm_fail(GM_ERROR_UNSUPPORTED, "convolution: one result sees more than 2^31 values");
     if (!convolve_lists(m, s, a, p) || !convolve_bias(m, p, size, full, bias)) return false;
+    p->private_panel = convolve_volume(p->n_bands) == 1;
     convolve_scratch(p, size, full);
     p->direct_out = p->to.channel == 1 && p->c_dst % vector == 0 && !p->at_total;
     p->panel_group = p->n_tiles * full * p->n_k;
-    if (!(p->panels = convolve_take(m, (size_t)(p->groups * p->panel_group) * size))) return false;
+    size_t panels = p->private_panel ? 0 : (size_t)(p->groups * p->panel_group) * size;
+    if (!(p->panels = convolve_take(m, panels))) return false;
     bool f32 = size == sizeof(float);
     convolve_crew pack = { f32 ? convolve_pack_f32 : convolve_pack_f64, p, NULL, 0, p->groups * p->n_tiles, 0 };
     convolve_crew run = { f32 ? convolve_gather_f32 : convolve_gather_f64, p, NULL, p->scratch_bytes,
                           p->groups * convolve_volume(p->n_bands) * p->n_splits, 0 };
     double results = (double)(p->batch * p->groups * p->c_dst) * (double)convolve_volume(p->see.grid);
-    return convolve_run(m, &pack, (double)(p->groups * p->panel_group) * 8) &&
+    return (p->private_panel || convolve_run(m, &pack, (double)(p->groups * p->panel_group) * 8)) &&
            convolve_run(m, &run, results * (double)(p->n_k + 8));
 }
 
