@@ -1,6 +1,6 @@
 /* bench_conv.c: convolution forward, data gradient and weight gradient beside oneDNN, layer by layer.
  *
- *     bench_conv [-t THREADS] [-b BATCH] [-s SECONDS per layer and direction] [set ...]   sets: resnet50 cifar lenet mobile
+ *     bench_conv [-t THREADS] [-b BATCH] [-s SECONDS for a layer] [-d DIRECTION] [resnet50 | cifar | lenet | mobile ...]
  *
  * oneDNN runs in the layouts it prefers; its reorders are not counted. Gemel runs on plain tensors in both layouts, and
  * everything it does is counted. The three take turns; medians are compared. With one thread the clock is the thread's
@@ -75,7 +75,8 @@ static problem problem_new(const layer *l, int64_t batch) {
                                 .out = { 1, out, out }, .stride = { 1, l->stride, l->stride },
                                 .pad_lo = { 0, l->pad, l->pad }, .pad_hi = { 0, l->pad, l->pad },
                                 .dilation = { 1, 1, 1 } };
-    int64_t channels[3] = { l->c, l->c / l->groups, l->o }, area[3] = { l->size * l->size, l->kernel * l->kernel, out * out };
+    int64_t channels[3] = { l->c, l->c / l->groups, l->o };
+    int64_t area[3] = { l->size * l->size, l->kernel * l->kernel, out * out };
     int64_t count[3] = { batch, l->o, batch };
     for (int i = 0; i < 3; i++) {
         p.channels[i] = channels[i];
@@ -154,16 +155,16 @@ static dnnl_primitive_desc_t peer_descriptor(const problem *p, int direction, dn
     dnnl_dims_t stride = { p->shape.stride[1], p->shape.stride[2] }, pad = { p->shape.pad_lo[1], p->shape.pad_lo[2] };
     dnnl_convolution_desc_t c;
     dnnl_primitive_desc_t hint, r;
-    must(dnnl_convolution_forward_desc_init(&c, dnnl_forward_training, dnnl_convolution_direct, &d[0], &d[1], NULL, &d[2],
-                                            stride, pad, pad), "forward");
+    must(dnnl_convolution_forward_desc_init(&c, dnnl_forward_training, dnnl_convolution_direct, &d[0], &d[1], NULL,
+                                            &d[2], stride, pad, pad), "forward");
     must(dnnl_primitive_desc_create(&hint, &c, NULL, engine, NULL), "forward");
     if (direction == FORWARD) return hint;
     if (direction == DATA)
-        must(dnnl_convolution_backward_data_desc_init(&c, dnnl_convolution_direct, &d[0], &d[1], &d[2], stride, pad, pad),
-             "data gradient");
+        must(dnnl_convolution_backward_data_desc_init(&c, dnnl_convolution_direct, &d[0], &d[1], &d[2], stride, pad,
+                                                      pad), "data gradient");
     else
-        must(dnnl_convolution_backward_weights_desc_init(&c, dnnl_convolution_direct, &d[0], &d[1], NULL, &d[2], stride,
-                                                         pad, pad), "weight gradient");
+        must(dnnl_convolution_backward_weights_desc_init(&c, dnnl_convolution_direct, &d[0], &d[1], NULL, &d[2],
+                                                         stride, pad, pad), "weight gradient");
     must(dnnl_primitive_desc_create(&r, &c, NULL, engine, hint), "gradient");
     dnnl_primitive_desc_destroy(hint);
     return r;
@@ -185,8 +186,8 @@ static peer peer_new(problem *p, int direction) {
     for (int i = 0; i < 3; i++) {
         dnnl_memory_desc_t plain = peer_desc(p, i, false);
         r.args[i] = arg[direction][i];
-        must(dnnl_memory_create(&r.memory[i], dnnl_primitive_desc_query_md(d, query[i], 0), engine, DNNL_MEMORY_ALLOCATE),
-             "memory");
+        must(dnnl_memory_create(&r.memory[i], dnnl_primitive_desc_query_md(d, query[i], 0), engine,
+                                DNNL_MEMORY_ALLOCATE), "memory");
         must(dnnl_memory_create(&r.plain[i], &plain, engine, p->plain[i]), "memory");
         peer_reorder(r.plain[i], r.memory[i]);
     }
@@ -239,7 +240,8 @@ static double difference(const problem *p, int which, const float *plain, const 
     int64_t c = p->channels[which], area = p->area[which];
     for (int64_t i = 0; i < p->n[which]; i++) {
         int64_t image = i / (c * area), at = image * c * area + i % area * c + i / area % c;
-        double a = fabs((double)plain[i] - (double)want[i]), b = fabs((double)last[which == 1 ? i : at] - (double)want[i]);
+        double a = fabs((double)plain[i] - (double)want[i]);
+        double b = fabs((double)last[which == 1 ? i : at] - (double)want[i]);
         worst = a > worst ? a : worst;
         worst = b > worst ? b : worst;
         largest = fabs((double)want[i]) > largest ? fabs((double)want[i]) : largest;

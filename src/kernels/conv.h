@@ -69,7 +69,7 @@ GM_KERNEL(void, conv_wgrad_f64, (const gm__conv_wgrad *p, int64_t task, void *sc
 #define CONV_STORE(p, v) gm_store(p, v)
 #define CONV_SPLAT(x) gm_splat(x)
 #define CONV_FMA(a, b, c) gm_vfma(a, b, c)
-#define CONV_TRANSPOSE(v) gm_transpose(v)
+#define CONV_TRANSPOSE(v) gm_vturn(v)
 #define CK(name) GM_K(name##_f32)
 #include "conv_copy.h"
 #include "conv_tile.h"
@@ -93,7 +93,7 @@ GM_KERNEL(void, conv_wgrad_f64, (const gm__conv_wgrad *p, int64_t task, void *sc
 #define CONV_STORE(p, v) gm_stored(p, v)
 #define CONV_SPLAT(x) gm_splatd(x)
 #define CONV_FMA(a, b, c) gm_vfmad(a, b, c)
-#define CONV_TRANSPOSE(v) gm_transposed(v)
+#define CONV_TRANSPOSE(v) gm_vturnd(v)
 #define CK(name) GM_K(name##_f64)
 #include "conv_copy.h"
 #include "conv_tile.h"

@@ -104,8 +104,8 @@ static void CK(conv_close)(const gm__conv_gather *p, CONV_T *total, CONV_T *part
 }
 
 /* One run of k for all positions of the band. */
-static void CK(conv_gather_run)(const gm__conv_gather *p, const gm__conv_run *run, CK(conv_rows) t, const int64_t *steps,
-                                int64_t n, int64_t width, const CONV_T *panel) {
+static void CK(conv_gather_run)(const gm__conv_gather *p, const gm__conv_run *run, CK(conv_rows) t,
+                                const int64_t *steps, int64_t n, int64_t width, const CONV_T *panel) {
     const int64_t n_tiles = (n + CONV_MR - 1) / CONV_MR;
     const CONV_T *const *rows = t.row;
     const int64_t *places = t.places;

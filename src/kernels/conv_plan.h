@@ -48,7 +48,7 @@ typedef struct gm__conv_gather {
     const void *weights;
     int64_t w_group, w_dst, w_src;   /* strides of the weights; taps are contiguous */
     int64_t n_w_taps;
-    const int32_t *w_place;          /* [n_w_taps] the place of each tap among the taps of this phase, -1 if it is not */
+    const int32_t *w_place;          /* [n_w_taps] the place of each tap among those of this phase, -1: not there */
     bool private_panel;              /* each tile has one task, which packs it into scratch memory: no panels */
     void *panels;
     int64_t panel_group;

@@ -25,8 +25,8 @@ GM_INLINE void CK(conv_tile_of)(const int mr, const int nv, const CK(conv_rows) 
     GM_UNROLL
     for (int i = 0; i < mr; i++) {
         row[i] = t->row[i];
-        __builtin_prefetch(t->out + t->at[i], 1);
-        if (nv * sizeof(CONV_V) > 64) __builtin_prefetch(t->out + t->at[i] + CONV_VN, 1);
+        GM_PREFETCH_STORE(t->out + t->at[i]);
+        if (nv * sizeof(CONV_V) > 64) GM_PREFETCH_STORE(t->out + t->at[i] + CONV_VN);
         GM_UNROLL
         for (int j = 0; j < nv; j++) acc[i][j] = CONV_SPLAT(0);
     }

@@ -72,5 +72,6 @@ GM_INLINE gm_vd GM_K(vfmad)(gm_vd a, gm_vd b, gm_vd c) {
 }
 
 #define GM_PREFETCH(p) __builtin_prefetch(p)
+#define GM_PREFETCH_STORE(p) __builtin_prefetch(p, 1)
 
 #include "transpose.h"
