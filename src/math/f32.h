@@ -2,7 +2,7 @@
  *
  * Straight lines of + - * /, square roots, gm_fma and selects: a loop over any of them vectorises in GCC and Clang (a
  * test checks it). No libm, so every compiler and instruction set gives the same bits. The hot ones (exp, expm1, log,
- * log1p, tanh, sigmoid, erf) compute in float, the others in double. docs/math_ulp.md lists formula and error of each. */
+ * log1p, tanh, sigmoid, erf) compute in float, the others in double. docs/math_ulp.md lists formula and error. */
 #include "f32_basic.h"
 #include "f32_wide.h"
 #include "f32_exp.h"

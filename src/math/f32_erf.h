@@ -1,7 +1,8 @@
 /* f32_erf.h: the error function, its complement and its inverse, for floats.
  *
  * erf stays in float: x + x P(x^2) up to 1, above 1 - e^-P(x) (P a polynomial for -log erfc). erfc: as in f64_erf.h,
- * e^(-x^2) P(q) / (1 + 2 |x|), q = (|x| - 3) / (|x| + 3), in double. erfinv: Giles's scheme, two polynomials, in double. */
+ * e^(-x^2) P(q) / (1 + 2 |x|), q = (|x| - 3) / (|x| + 3), in double. erfinv: Giles's scheme, two polynomials,
+ * in double. */
 
 GM_INLINE float GM_K(erf_f32)(float x) {
     float a = __builtin_fabsf(x), z = x * x;

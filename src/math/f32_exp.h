@@ -60,8 +60,8 @@ GM_INLINE float GM_K(expm1_f32)(float x) {
     return x == 0 ? x : y;
 }
 
-/* 1 / (1 + e^-x) = n / d with d = 1 + e^-|x| and n = 1, or e^-|x| for negative x: nothing overflows or cancels. Numerator
- * and denominator in two parts, the quotient corrected once. */
+/* 1 / (1 + e^-x) = n / d with d = 1 + e^-|x| and n = 1, or e^-|x| for negative x: nothing overflows or cancels.
+ * Numerator and denominator in two parts, the quotient corrected once. */
 GM_INLINE float GM_K(sigmoid_f32)(float x) {
     float el, eh = GM_K(exp_parts)(-__builtin_fabsf(x), &el);
     float d = 1.0f + eh, dl = (eh - (d - 1.0f)) + el;

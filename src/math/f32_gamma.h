@@ -25,7 +25,7 @@ GM_INLINE double GM_K(lgamma_wide)(double a) {
                       0x1.f96c974619a71p-10, -0x1.2a3aba84fb857p-10, 0x1.67df9e5ce48b2p-11, -0x1.1224348cb2353p-11,
                       0x1.66e72975c3bdcp-12, -0x1.61035376be31cp-16, -0x1.d5f0376bccd7ep-18, -0x1.8fcf520435dacp-13,
                       0x1.0eac70bc898cdp-13);
-    return (a >= 0.75) & (a <= 2.25) ? (a - 1.0) * (a - 2.0) * r + 0.0 : far;
+    return ((a >= 0.75) & (a <= 2.25)) ? (a - 1.0) * (a - 2.0) * r + 0.0 : far;
 }
 
 GM_INLINE float GM_K(lgamma_f32)(float x) {
@@ -34,7 +34,7 @@ GM_INLINE float GM_K(lgamma_f32)(float x) {
     double y = GM_K(lgamma_wide)(a);
     y = x < 0 ? GM_K(log_wide)(0x1.921fb54442d18p1 / (s * a)) - y : y;
     float r = (float)y;
-    r = (x == 0) | (__builtin_fabsf(x) == gm__inff) | ((x < 0) & (a == n)) ? gm__inff : r;
+    r = ((x == 0) | (__builtin_fabsf(x) == gm__inff) | ((x < 0) & (a == n))) ? gm__inff : r;
     return x != x ? x : r;
 }
 
@@ -55,7 +55,7 @@ GM_INLINE double GM_K(digamma_wide)(double a, int zero) {
                       0x1.851499dc7046dp-4, -0x1.fb48e09f8a855p-5, 0x1.4d524ec3ea16p-5, -0x1.b8c52f3c4e06dp-6,
                       0x1.3aaaab449ca74p-6, -0x1.a86e798d5a474p-7);
     double near = ((y + 0x1.3a4f395283812p-5) + 0x1.e563779a1f5b1p-60) * r; /* (a - x0) P */
-    return zero & (a >= 1.25) & (a <= 1.75) ? near : far;
+    return (zero & (a >= 1.25) & (a <= 1.75)) ? near : far;
 }
 
 /* as PyTorch's: digamma(+-0) = -+infinity, NaN at the negative integers */
@@ -67,5 +67,5 @@ GM_INLINE float GM_K(digamma_f32)(float x) {
     float r = (float)y;
     r = x == 0 ? GM_K(copysign_f32)(gm__inff, -x) : r;
     r = x == gm__inff ? x : r;
-    return (x != x) | ((x < 0) & (a == n)) ? gm__nanf : r;
+    return ((x != x) | ((x < 0) & (a == n))) ? gm__nanf : r;
 }

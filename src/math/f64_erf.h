@@ -2,7 +2,7 @@
  *
  * Below 7/8, erf x = x + x P(x^2). Above, erfc x = e^(-x^2) P(q) / (1 + 2 x) with q = (x - 3) / (x + 3), one polynomial
  * for the whole half-line (the substitution of Shepherd and Laframboise 1981); x^2, the exponential and the quotient in
- * two parts. The inverse: polynomials in w = -log(1 - x^2), or in its root, after Giles (2010). Coefficients our own. */
+ * two parts. The inverse: polynomials in w = -log(1 - x^2), or in its root, after Giles (2010). Own coefficients. */
 
 GM_INLINE double GM_K(erf_small)(double x) { /* |x| <= 7/8, 2^-56 */
     double z = x * x;

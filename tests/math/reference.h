@@ -81,6 +81,12 @@ static inline real ref_digamma(real x) {
 static inline real ref_max(real x, real y) { return x != x || y != y ? NAN : x > y || (x == y && !signbit(x)) ? x : y; }
 static inline real ref_min(real x, real y) { return x != x || y != y ? NAN : x < y || (x == y && signbit(x)) ? x : y; }
 static inline real ref_fmod(real x, real y) { return fmodl(x, y); }
+/* exact until the last addition, which is one of the format's own */
+static inline real ref_mod(real x, real y) {
+    real r = fmodl(x, y);
+    return r != 0 && (r < 0) != (y < 0) ? r + y : r;
+}
+
 /* glibc 2.36's powl gives infinity for (-infinity)^(-2^63) */
 static inline real ref_pow(real x, real y) { return isinf(x) ? (real)pow((double)x, (double)y) : powl(x, y); }
 static inline real ref_atan2(real y, real x) { return atan2l(y, x); }
@@ -101,7 +107,9 @@ static inline double ref_ulps(real y, real x, int digits, int low, real floor, r
     return (double)ldexpl(fabsl(y - x), digits - e);
 }
 
-static inline double ref_ulps_f32(float y, real x, real floor) { return ref_ulps(y, x, 24, -149, floor, 0x1.ffffffp127L); }
+static inline double ref_ulps_f32(float y, real x, real floor) {
+    return ref_ulps(y, x, 24, -149, floor, 0x1.ffffffp127L);
+}
 static inline double ref_ulps_f64(double y, real x, real floor) {
     return ref_ulps(y, x, 53, -1074, floor, 0x1.fffffffffffff8p1023L);
 }

@@ -125,8 +125,8 @@ static void test_f32(void) {
 }
 
 static void test_special(void) {
-    const double v[] = { 0.0, -0.0, 1, -1, INFINITY, -INFINITY, NAN, 0x1p-1074, -0x1p-1074, 0x1p-1022, 0x1.fffffffffffffp1023,
-                         0x1p-149, 0x1p-126, -0x1p-126, 0x1.fffffep127, 0x1p1000, 0x1p-1000, 3, 0.5 };
+    const double v[] = { 0.0, -0.0, 1, -1, INFINITY, -INFINITY, NAN, 0x1p-1074, -0x1p-1074, 0x1p-1022,
+                         0x1.fffffffffffffp1023, 0x1p-149, 0x1p-126, -0x1p-126, 0x1.fffffep127, 0x1p1000, 0x1p-1000, 3, 0.5 };
     enum { n = sizeof v / sizeof *v };
     for (int i = 0; i < n * n * n; i++) {
         double a = v[i % n], b = v[i / n % n], c = v[i / n / n];
@@ -141,7 +141,10 @@ static void test_special(void) {
 static void test_loop(void) {
     enum { n = 4096 };
     static float a[n], b[n], c[n], y[n];
-    for (int i = 0; i < n; i++) a[i] = make32(127 + spread(80)), b[i] = make32(127 + spread(80)), c[i] = summand32(a[i], b[i], 127);
+    for (int i = 0; i < n; i++) {
+        a[i] = make32(127 + spread(80)), b[i] = make32(127 + spread(80));
+        c[i] = summand32(a[i], b[i], 127);
+    }
     for (int i = 0; i < n; i++) y[i] = GM_K(fma_f32)(a[i], b[i], c[i]);
     int bad = 0;
     for (int i = 0; i < n; i++) bad += !same32(y[i], real_fmaf(a[i], b[i], c[i]));
