@@ -31,11 +31,37 @@ GM_API gm_pack *gm_safetensors_metadata(const char *path);
  * metadata that loading understands. Errors: DTYPE (strings, complex128), VALUE (names that are not UTF-8), IO. */
 GM_API bool gm_save_safetensors(gm_pack *tensors, gm_pack *metadata, const char *path);
 
-/* ---- IDX -----------------------------------------------------------------------------------------------------
- * The format of MNIST (yann.lecun.com/exdb/mnist): one array of u8, i8, i16, i32, f32 or f64. */
+/* ---- Data sets as they are published ----------------------------------------------------------------------------- */
 
-/* The array of a file, plain or compressed by gzip (with zlib in the build). Errors: IO, FORMAT, UNSUPPORTED. */
+/* IDX (yann.lecun.com/exdb/mnist): one array of u8, i8, i16, i32, f32 or f64, plain or compressed by gzip. Errors: IO;
+ * FORMAT (truncated, sizes that lie, bytes behind the values) names file and value; UNSUPPORTED for gzip without zlib in
+ * the build. */
 GM_API gm_tensor *gm_load_idx(const char *path);
+/* A folder in the form of MNIST's: the 60,000 images of training, or with `test` the 10,000 others -> { "images": u8
+ * [N, H, W], "labels": u8 [N] }. The files are named as published (train-images-idx3-ubyte ...), with .gz or not. Errors:
+ * IO says which files are needed; FORMAT: counts that differ, a label over 9. */
+GM_API gm_pack *gm_load_mnist(const char *dir, bool test);
+/* CIFAR-10, binary version (data_batch_1.bin ... data_batch_5.bin, test_batch.bin), from `dir` or its folder
+ * cifar-10-batches-bin -> { "images": u8 [N, 3, 32, 32], "labels": u8 [N] }. Errors as above. */
+GM_API gm_pack *gm_load_cifar10(const char *dir, bool test);
+
+/* ---- CSV --------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    size_t size;
+    int32_t separator; /* a character; 0: a comma */
+    int32_t no_header; /* the first line is data; columns are called "0", "1" ... */
+    gm_dtype floats;   /* dtype of columns with fractions or missing values: GM_F32 (default) or GM_F64 */
+    int32_t reserved;
+    const char *numbers; /* names "age,height" of columns that must be numbers (an error shows where one is not); "*": all */
+    const char *strings; /* names of columns that stay text, whatever they hold */
+} gm_load_csv_args;
+
+/* Columns of a text file (RFC 4180: quotes, line ends within quotes; also gzipped), in order, by the names of the header:
+ * i64 [N] if every value is an integer, else f32 or f64 [N] if every value is a number, else strings [N]. Among numbers
+ * empty fields and NA, N/A, NaN, null and ? are missing: NaN. Blank lines are passed over. Errors: IO; FORMAT names file,
+ * line and column (rows of another length, a quote that does not end, no UTF-8, a name twice). */
+GM_API gm_pack *gm_load_csv_with(const char *path, const gm_load_csv_args *args);
 
 /* ---- Pictures --------------------------------------------------------------------------------------------------- */
 
@@ -70,6 +96,8 @@ GM_API gm_tensor *gm_load_png(const char *path, int32_t channels);
 #ifdef __cplusplus
 }
 #else
+#  define gm_load_csv(...) gm__load_csv(__VA_ARGS__, .size = sizeof(gm_load_csv_args))
+#  define gm__load_csv(path, ...) gm_load_csv_with(path, &(gm_load_csv_args){ __VA_ARGS__ })
 #  define gm_read_image(...) gm__read_image(__VA_ARGS__, .size = sizeof(gm_read_image_args))
 #  define gm__read_image(path, ...) gm_read_image_with(path, &(gm_read_image_args){ __VA_ARGS__ })
 #  define gm_decode_image(...) gm__decode_image(__VA_ARGS__, .size = sizeof(gm_read_image_args))

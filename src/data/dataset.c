@@ -4,10 +4,7 @@
 #include "gemel/formats.h"
 #include "gemel/ops.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 static void dataset_destroy(void *object) {
     gm_dataset *d = object;
@@ -32,35 +29,13 @@ gm_dataset *gm_dataset_of(gm_tensor *x, gm_tensor *y) {
     return gm_return(&s, d);
 }
 
-/* `dir`/`name`, with .gz behind it if only that is there. */
-static gm_tensor *dataset_load(const char *dir, const char *name) {
-    char path[4096];
-    snprintf(path, sizeof path, "%s/%s", dir, name);
-    if (access(path, R_OK)) snprintf(path, sizeof path, "%s/%s.gz", dir, name);
-    return gm_load_idx(path);
-}
-
-static bool dataset_check_labels(const char *dir, gm_tensor *y) {
-    int64_t n = gm_count(y);
-    const int64_t *label = gm_data(y);
-    for (int64_t i = 0; label && i < n; i++)
-        if (label[i] < 0 || label[i] > 9)
-            return gm_fail(GM_ERROR_FORMAT, "mnist: %s: label %lld of example %lld is not 0 to 9", dir, (long long)label[i],
-                           (long long)i);
-    return gm_ok();
-}
-
 static gm_dataset *dataset_idx(const char *dir, gm_data_split split, const char *const *classes, double mean, double std) {
     if (!gm_ok()) return NULL;
     if (!dir || (split != GM_SPLIT_TRAIN && split != GM_SPLIT_TEST))
         return gm_fail(GM_ERROR_VALUE, "mnist: folder %s, split %d", dir ? dir : "NULL", split), NULL;
     gm_scope s = gm_scope_open();
-    gm_tensor *x = dataset_load(dir, split ? "t10k-images-idx3-ubyte" : "train-images-idx3-ubyte");
-    gm_tensor *y = dataset_load(dir, split ? "t10k-labels-idx1-ubyte" : "train-labels-idx1-ubyte");
-    if (gm_ok() && (gm_n_dims(x) != 3 || gm_dtype_of(x) != GM_U8 || gm_n_dims(y) != 1 || gm_dtype_of(y) != GM_U8))
-        gm_fail(GM_ERROR_FORMAT, "mnist: %s: images are u8 of 3 dimensions, labels u8 of 1", dir);
-    if (gm_ok()) x = gm_unsqueeze(x, 1), y = gm_cast(y, GM_I64);
-    if (gm_ok()) dataset_check_labels(dir, y);
+    gm_pack *files = gm_load_mnist(dir, split == GM_SPLIT_TEST);
+    gm_tensor *x = gm_unsqueeze(gm_get(files, "images"), 1), *y = gm_cast(gm_get(files, "labels"), GM_I64);
     gm_dataset *d = gm_dataset_of(x, y);
     if (d) d->classes = classes, d->n_classes = 10, d->mean = mean, d->std = std;
     return gm_return(&s, d);
