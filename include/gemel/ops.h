@@ -4,10 +4,13 @@
 #ifndef GEMEL_OPS_H
 #define GEMEL_OPS_H
 
+#include "ops/conv.h"
 #include "ops/create.h"
 #include "ops/elementwise.h"
 #include "ops/join.h"
 #include "ops/random.h"
+#include "ops/linalg.h"
+#include "ops/pool.h"
 #include "ops/reduce.h"
 #include "ops/scan.h"
 #include "ops/update.h"

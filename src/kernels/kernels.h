@@ -18,6 +18,7 @@
 #include "conv_plan.h"
 #include "matmul_job.h"
 #include "reduce_order.h"
+#include "pool_plan.h"
 
 typedef struct gm_kernels {
     const char *name; /* avx512, avx2, neon, plain */

@@ -3,3 +3,4 @@
 #include "reduce.h"
 #include "scan.h"
 #include "optimize.h"
+#include "pool.h"
