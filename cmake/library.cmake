@@ -35,12 +35,12 @@ if(GEMEL_STATIC)
   set_target_properties(gemel_static PROPERTIES OUTPUT_NAME gemel EXPORT_NAME gemel-static)
 endif()
 
-# The command uses the public headers only, as a user's program would, and finds the library beside itself.
+# The command uses the public headers only, as a user's program would. Installed, it finds the library beside itself.
 file(GLOB GEMEL_COMMAND_SOURCES CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tools/gemel/*.c)
 if(GEMEL_COMMAND AND GEMEL_COMMAND_SOURCES)
   add_executable(gemel_command ${GEMEL_COMMAND_SOURCES})
   gemel_compile(gemel_command)
   target_link_libraries(gemel_command PRIVATE gemel m)
-  set_target_properties(gemel_command PROPERTIES OUTPUT_NAME gemel BUILD_RPATH_USE_ORIGIN ON
+  set_target_properties(gemel_command PROPERTIES OUTPUT_NAME gemel
                                                  INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
 endif()

@@ -80,6 +80,16 @@ static int run_on_terminal(void (*f)(void), int columns) {
     return status;
 }
 
+/* A chroot without /dev/pts has no terminals to give. */
+static bool has_terminals(void) {
+    int master = posix_openpt(O_RDWR | O_NOCTTY);
+    if (master < 0) return false;
+    char *name = grantpt(master) || unlockpt(master) ? NULL : ptsname(master);
+    bool found = name && access(name, R_OK | W_OK) == 0;
+    close(master);
+    return found;
+}
+
 static int run_in_pipe(void (*f)(void), const char *term) {
     int ends[2];
     return pipe(ends) ? -1 : run_with(f, ends[1], ends[0], term);
@@ -226,10 +236,14 @@ static void callback(void) {
 }
 
 int main(void) {
-    RUN(bar);
-    RUN(characters);
-    RUN(lines_between);
-    RUN(corners);
+    if (has_terminals()) {
+        RUN(bar);
+        RUN(characters);
+        RUN(lines_between);
+        RUN(corners);
+    } else {
+        printf("NOT RUN: the checks on a terminal: this system gives out none (/dev/pts)\n");
+    }
     RUN(plain_lines);
     RUN(callback);
     return check_done();
