@@ -1,12 +1,15 @@
 """Writes the small files of corpus/, which fuzz targets begin with and other tests read too. Run by hand, with the
 packages of tests/requirements.txt, after a change here; what it writes is committed."""
 
+import gzip
 import io
+import json
 import os
 import struct
 import zlib
 
 import numpy as np
+import safetensors.numpy
 from PIL import Image
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -111,6 +114,74 @@ def make_jpeg():
     write("jpeg", "bad_large.jpg", good[:size] + b"\xff\xdc\xff\xdc" + good[size + 4:])
 
 
+# ---- tensors ----
+
+def make_safetensors():
+    arrays = {"a.weight": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.array(True), "c": np.zeros((0, 4)),
+              "d": np.arange(5, dtype=np.int64), "e": np.arange(3, dtype=np.float16)}
+    good = safetensors.numpy.save(arrays, {"format": "pt", "note": "\u20ac \"x\""})
+    write("safetensors", "five.safetensors", good)
+    write("safetensors", "empty.safetensors", safetensors.numpy.save({}))
+    header = {"__metadata__": {"gemel.dtype.q": "i4:3,5"}, "q": {"dtype": "U8", "shape": [8], "data_offsets": [0, 8]},
+              "f8": {"dtype": "F8_E4M3", "shape": [2], "data_offsets": [8, 10]},
+              "bf": {"dtype": "BF16", "shape": [1], "data_offsets": [10, 12]}}
+    text = json.dumps(header).encode()
+    write("safetensors", "packed.safetensors", struct.pack("<Q", len(text)) + text + bytes(range(12)))
+    overlap = text.replace(b"[8, 10]", b"[6, 8 ]")
+    write("safetensors", "bad_overlap.safetensors", struct.pack("<Q", len(text)) + overlap + bytes(12))
+    write("safetensors", "bad_length.safetensors", struct.pack("<Q", 2 ** 63) + good[8:])
+
+
+def make_npy():
+    for name, array in [("f4", np.arange(6, dtype="<f4").reshape(2, 3)), ("i8", np.arange(3)),
+        ("bool", np.array([True, False])),
+                        ("scalar", np.array(1.5)), ("empty", np.zeros((2, 0))), ("big", np.arange(4, dtype=">i2")),
+                        ("c8", np.array([1 + 2j], "c8")), ("text", np.array(["a"]))]:
+        out = io.BytesIO()
+        np.save(out, np.asfortranarray(array) if name == "f4" else array)
+        write("npy", name + ".npy", out.getvalue())
+    for version in (2, 3):
+        out = io.BytesIO()
+        np.lib.format.write_array(out, np.arange(3, dtype="u1"), (version, 0))
+        write("npy", "version%d.npy" % version, out.getvalue())
+
+
+def make_idx():
+    for name, code, kind in [("u8", 8, "u1"), ("i8", 9, "i1"), ("i16", 11, ">i2"), ("i32", 12, ">i4"),
+        ("f32", 13, ">f4"), ("f64", 14, ">f8")]:
+        data = bytes([0, 0, code, 2]) + struct.pack(">II", 2, 3) + np.arange(6).astype(kind).tobytes()
+        write("idx", name + ".idx", data)
+    write("idx", "u8.idx.gz", gzip.compress(bytes([0, 0, 8, 1]) + struct.pack(">I", 50) + bytes(50), 9, mtime=0))
+    write("idx", "bad_sizes.idx", bytes([0, 0, 8, 3]) + b"\xff" * 12)
+
+
+def make_csv():
+    write("csv", "plain.csv", b"id,x,name\n1,2.5,anna\n2,,bo\n")
+    write("csv", "quoted.csv", b'"a","b ""q"""\r\n"1","x\r\ny"\r\n')
+    write("csv", "missing.csv", b"a,b,c\nNA,?,null\n1e400,-inf,0x1\n\n-9223372036854775808,1.,.5\n")
+    write("csv", "options.csv", b"\xffa;b\n1;2\n")
+    write("csv", "numbers.csv", b"\x84a,b\n1,2\n3,x\n")
+    write("csv", "bom.csv", b"\xef\xbb\xbfa\n\xc3\xa9\n")
+    write("csv", "plain.csv.gz", gzip.compress(b"a,b\n1,2\n", 9, mtime=0))
+    write("csv", "bad_quote.csv", b'a,b\n1,"2\n')
+    write("csv", "bad_rows.csv", b"a,b\n1\n")
+
+
+def make_json():
+    write("json", "all.json", b'{"a": [1, -2.5e-3, true, false, null, "\\u20ac\\ud83d\\ude00\\n\\/"], '
+          b'"b": {"": {}}, "c": []}\n')
+    write("json", "many.json", json.dumps({"k%d" % i: i for i in range(20)}).encode())
+    write("json", "numbers.json", b"[0, -0, 1e308, 1e999, 9223372036854775807, 9223372036854775808, 0.1, 1E+2]")
+    write("json", "bad_twice.json", b'{"a": 1, "a": 2}')
+    write("json", "bad_deep.json", b"[" * 200)
+    write("json", "bad_escape.json", b'"\\ud800"')
+
+
 if __name__ == "__main__":
+    make_safetensors()
+    make_npy()
+    make_idx()
+    make_csv()
+    make_json()
     make_png()
     make_jpeg()
