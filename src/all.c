@@ -53,6 +53,8 @@
 #include "ops/cast.c"
 #include "ops/conv.c"
 #include "ops/create.c"
+#include "ops/diagonal.c"
+#include "ops/einsum.c"
 #include "ops/elementwise.c"
 #include "ops/join.c"
 #include "ops/matmul.c"

@@ -14,4 +14,24 @@ for name, s in [("2d", (5, 7)), ("3d", (2, 3, 7)), ("1d", (7,))]:
     grads("linear_" + name, torch.nn.functional.linear(x, w, b), x, w, b)
 x, y = inp(1, 3), inp(2, 4)
 grads("outer", torch.outer(x, y), x, y)
+for i, (eq, *shapes) in enumerate([
+        ("bij,bjk->bik", (2, 3, 4), (2, 4, 5)), ("ij,j", (3, 4), (4,)), ("...ij->...ji", (2, 3, 4)), ("ii->i", (4, 4)),
+        ("ij->", (3, 4)), ("ii", (4, 4)), ("i,j->ij", (3,), (4,)), ("ij,ij->ij", (3, 4), (3, 4)),
+        ("...i,...i->...", (2, 3, 4), (3, 4)), ("ij,jk,kl->il", (2, 3), (3, 4), (4, 5)), ("ijk,jil->kl", (2, 3, 4), (3, 2, 5)),
+        ("b i d, b j d -> b j i", (2, 3, 4), (2, 5, 4)), ("ba,cad->dcb", (2, 3), (4, 3, 2)), ("ijk,k,i->j", (2, 3, 4), (4,), (2,)),
+        ("ij,kl->il", (2, 3), (4, 2)), ("iji,j->ij", (3, 2, 3), (2,)), ("...,...->...", (2, 1), (1, 3))]):
+    xs = [inp(j + 1, *s) for j, s in enumerate(shapes)]
+    grads("einsum%d" % i, torch.einsum(eq, *xs), *xs)
+x = inp(1, 2, 4, 5)
+grads("tril", torch.tril(x, 1), x)
+x = inp(1, 2, 4, 5)
+grads("triu", torch.triu(x, -1), x)
+x = inp(1, 4, 3, 5)
+grads("diagonal", torch.diagonal(x, -1, 0, 2), x)
+x = inp(1, 2, 3)
+grads("diag_embed", torch.diag_embed(x, 1), x)
+x = inp(1, 4, 5)
+grads("diag", torch.diag(x, 2), x)
+x = inp(1, 4, 4)
+grads("trace", torch.trace(x), x)
 write("tests/ops/data/linalg.txt")

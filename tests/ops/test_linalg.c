@@ -33,6 +33,50 @@ static void la_linear(void) {
     }
 }
 
+static void la_einsum(void) {
+    static const struct { const char *equation; gm_shape s[3]; int n; } cases[] = {
+#define S2(...) { 2, { 0 }, { __VA_ARGS__ } }
+#define S1(a) { 1, { 0 }, { a } }
+#define S3(...) { 3, { 0 }, { __VA_ARGS__ } }
+#define NO { 0, { 0 }, { 0 } }
+        { "bij,bjk->bik", { S3(2, 3, 4), S3(2, 4, 5), NO }, 2 }, { "ij,j", { S2(3, 4), S1(4), NO }, 2 },
+        { "...ij->...ji", { S3(2, 3, 4), NO, NO }, 1 }, { "ii->i", { S2(4, 4), NO, NO }, 1 },
+        { "ij->", { S2(3, 4), NO, NO }, 1 }, { "ii", { S2(4, 4), NO, NO }, 1 }, { "i,j->ij", { S1(3), S1(4), NO }, 2 },
+        { "ij,ij->ij", { S2(3, 4), S2(3, 4), NO }, 2 }, { "...i,...i->...", { S3(2, 3, 4), S2(3, 4), NO }, 2 },
+        { "ij,jk,kl->il", { S2(2, 3), S2(3, 4), S2(4, 5) }, 3 }, { "ijk,jil->kl", { S3(2, 3, 4), S3(3, 2, 5), NO }, 2 },
+        { "b i d, b j d -> b j i", { S3(2, 3, 4), S3(2, 5, 4), NO }, 2 }, { "ba,cad->dcb", { S2(2, 3), S3(4, 3, 2), NO }, 2 },
+        { "ijk,k,i->j", { S3(2, 3, 4), S1(4), S1(2) }, 3 }, { "ij,kl->il", { S2(2, 3), S2(4, 2), NO }, 2 },
+        { "iji,j->ij", { S3(3, 2, 3), S1(2), NO }, 2 }, { "...,...->...", { S2(2, 1), S2(1, 3), NO }, 2 } };
+#undef S1
+#undef S2
+#undef S3
+#undef NO
+    for (int i = 0; i < (int)(sizeof cases / sizeof *cases); i++) {
+        gm_tensor *x[3];
+        char name[32];
+        snprintf(name, sizeof name, "einsum%d", i);
+        for (int k = 0; k < cases[i].n; k++) x[k] = recorded_variable(k + 1, cases[i].s[k]);
+        recorded_check_grads(name, gm_einsum(cases[i].equation, x, cases[i].n), x, cases[i].n, 1e-6);
+    }
+}
+
+#define LA_ONE(name, shape, call)                                                                                      \
+    do {                                                                                                               \
+        gm_tensor *x = recorded_variable(1, shape);                                                                    \
+        recorded_check_grads(name, call, &x, 1, 1e-6);                                                                 \
+    } while (0)
+
+static void la_diagonals(void) {
+    LA_ONE("tril", GM_SHAPE(2, 4, 5), gm_tril(x, 1));
+    LA_ONE("triu", GM_SHAPE(2, 4, 5), gm_triu(x, -1));
+    LA_ONE("diagonal", GM_SHAPE(4, 3, 5), gm_diagonal(x, -1, 0, 2));
+    LA_ONE("diag_embed", GM_SHAPE(2, 3), gm_diag_embed(x, 1));
+    LA_ONE("diag", GM_SHAPE(4, 5), gm_diag(x, 2));
+    LA_ONE("trace", GM_SHAPE(4, 4), gm_trace(x));
+    gm_tensor *none = gm_diagonal(recorded_input(1, GM_SHAPE(2, 3)), 7, 0, 1);
+    CHECK(none && gm_count(none) == 0);
+}
+
 /* A product of strided views has the bits of the product of their copies. */
 static void la_strides(void) {
     gm_tensor *a = gm_slice(gm_permute(recorded_input(4, GM_SHAPE(6, 5, 9)), (int32_t[]){ 2, 0, 1 }, 3), 0, 0, 9, 2);
@@ -76,6 +120,14 @@ static void la_errors(void) {
     la_says(gm_linear(a, a, recorded_input(1, GM_SHAPE(3))), "bias is [3]");
     la_says(gm_matmul(gm_cast(a, GM_BOOL), gm_cast(b, GM_BOOL)), "bool");
     la_says(gm_dot(a, a), "dot");
+    la_says(gm_einsum("ij,jk->ik", (gm_tensor *[]){ a, b }, 2), "j is 3 and 4");
+    la_says(gm_einsum("ij->k", &a, 1), "a label that no operand has");
+    la_says(gm_einsum("ij->ii", &a, 1), "a label twice");
+    la_says(gm_einsum("ij,jk", &a, 1), "not as many terms");
+    la_says(gm_einsum("ijk", &a, 1), "not as many labels");
+    la_says(gm_einsum("i.j", &a, 1), "a letter");
+    la_says(gm_einsum("ij-i", &a, 1), "\"->\" is needed");
+    la_says(gm_tril(recorded_input(1, GM_SHAPE(3)), 0), "matrices");
     la_says(gm_bmm(a, a), "bmm");
 }
 
@@ -94,6 +146,8 @@ int main(void) {
     if (recorded_open("tests/ops/data/linalg.txt")) {
         RUN(la_products);
         RUN(la_linear);
+        RUN(la_einsum);
+        RUN(la_diagonals);
         RUN(la_strides);
         RUN(la_integers);
         RUN(la_errors);

@@ -24,6 +24,23 @@ GM_API gm_tensor *gm_dot(gm_tensor *a, gm_tensor *b);
 GM_API gm_tensor *gm_outer(gm_tensor *a, gm_tensor *b);
 /* a [B, m, k], b [B, k, n] -> [B, m, n], without broadcasting. */
 GM_API gm_tensor *gm_bmm(gm_tensor *a, gm_tensor *b);
+/* Einstein's summation as NumPy and PyTorch write it: "bij,bjk->bik", "ij,j", "...ij->...ji", "ii->i", "ij->". Letters are
+ * labels of dimensions, "..." stands for any further leading ones (which broadcast), blanks are skipped; without "->" the
+ * result has the labels that occur once, in alphabetical order, behind "...". Operands are taken from the left to the
+ * right: labels that only one of them has are summed first, then each pair is one matrix product. */
+GM_API gm_tensor *gm_einsum(const char *equation, gm_tensor *const *operands, int n);
+
+/* x [..., n, m] with zeros above (tril) or below (triu) diagonal k; k = 0 is the main one, k > 0 lies above it. */
+GM_API gm_tensor *gm_tril(gm_tensor *x, int64_t k);
+GM_API gm_tensor *gm_triu(gm_tensor *x, int64_t k);
+/* The diagonal x[i, i + offset] of dimensions dim0 and dim1, as a new last dimension. A view. */
+GM_API gm_tensor *gm_diagonal(gm_tensor *x, int64_t offset, int dim0, int dim1);
+/* x [..., n] -> [..., n + |offset|, n + |offset|]: zeros with x on diagonal `offset`. */
+GM_API gm_tensor *gm_diag_embed(gm_tensor *x, int64_t offset);
+/* A vector as the diagonal of a matrix; the diagonal of a matrix as a vector. */
+GM_API gm_tensor *gm_diag(gm_tensor *x, int64_t offset);
+/* x [..., n, n] -> [...]: the sum of the diagonal. */
+GM_API gm_tensor *gm_trace(gm_tensor *x);
 
 #ifdef __cplusplus
 }
