@@ -1,9 +1,13 @@
 /* group.h: compile one group of templates (GM_GROUP, GM_TEMPLATES) for every instruction set of this machine's family,
  * and define gm__fill_GROUP, which writes the group's part of the table for an instruction set. */
 
-/* An unsigned instance of a template may compare with 0. */
+/* An unsigned instance of a template may compare with 0; loops over doubles that call a scalar function are said to be
+ * independent, and need not vectorise. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wtype-limits"
+#if defined(__clang__)
+#  pragma clang diagnostic ignored "-Wpass-failed"
+#endif
 #if defined(__x86_64__) || defined(__i386__)
 #  define GM_ISA_AVX512 1
 #  include "isa_body.h"

@@ -55,7 +55,9 @@ GM_INLINE float GM_K(fmod_f32)(float x, float y) {
 /* the remainder with the sign of the divisor, as Python and PyTorch define it */
 GM_INLINE float GM_K(mod_f32)(float x, float y) {
     float r = GM_K(fmod_f32)(x, y);
-    return ((r != 0) & ((y < 0) != (r < 0))) ? r + y : r;
+    uint32_t u = gm_bits(r);
+    float moved = (u << 1) != 0 ? r + y : r; /* selects, not a conjunction: GCC 12 would not vectorise that */
+    return (u ^ gm_bits(y)) >> 31 != 0 ? moved : r;
 }
 
 /* The cube root, in double: a third of the exponent from the bits, two steps of Halley's method */

@@ -11,19 +11,20 @@ GM_INLINE double GM_K(fma_f64)(double a, double b, double c) { return __builtin_
 
 #else
 
-/* The product of two floats is exact in double. The sum is rounded to odd (its last bit is set when it is inexact),
- * and a value rounded to odd with two more bits than the target rounds again without error (Boldo, Melquiond 2008). */
+/* The product of two floats is exact in double. The sum is rounded to odd (cut off, and its last bit set when anything
+ * was lost), and a value rounded to odd with two more bits than the target rounds a second time without error (Boldo,
+ * Melquiond 2008). Cutting off is one step down where the error e points towards zero; an infinite or NaN sum has a NaN
+ * error and stays. Only what SSE2 vectorises: shifts, and a selection between doubles whose bits are 1 and 0. */
+GM_INLINE double GM_K(fma_to_odd)(double s, double e) {
+    union { double d; uint64_t u; } v = { s }, w = { e }, inexact = { __builtin_fabs(e) > 0 ? 0x1p-1074 : 0.0 };
+    v.u = (v.u - ((v.u ^ w.u) >> 63 & inexact.u)) | inexact.u;
+    return v.d;
+}
+
 GM_INLINE float GM_K(fma_f32)(float a, float b, float c) {
     double p = (double)a * (double)b, z = (double)c;
-    double s = p + z;
-    double t = s - p;
-    double e = (p - (s - t)) + (z - t); /* the rounding error of s, exact */
-    union { double d; int64_t i; } u = { s };
-    /* towards zero by one step where e points that way, then the odd neighbour: both are "set the last bit" */
-    int64_t away = ((e > 0) == (s > 0)) ? 0 : 1;
-    int64_t inexact = (e != 0) & ((u.i & 0x7ff0000000000000) != 0x7ff0000000000000);
-    u.i = inexact ? ((u.i - away) | 1) : u.i;
-    return (float)u.d;
+    double s = p + z, t = s - p;
+    return (float)GM_K(fma_to_odd)(s, (p - (s - t)) + (z - t));
 }
 
 /* a * b exactly (Dekker 1971, Veltkamp's splitting): no fma to be had here */
@@ -44,10 +45,7 @@ GM_INLINE double GM_K(fma_sum)(double a, double b, double *low) {
 /* a + b rounded to odd: cut off, and the last bit set if anything was lost */
 GM_INLINE double GM_K(fma_odd)(double a, double b) {
     double e, s = GM_K(fma_sum)(a, b, &e);
-    union { double d; int64_t i; } u = { s };
-    int64_t away = ((e > 0) == (s > 0)) ? 0 : 1;
-    u.i = e != 0 ? ((u.i - away) | 1) : u.i;
-    return u.d;
+    return GM_K(fma_to_odd)(s, e);
 }
 
 /* a * b + c where no step overflows or loses bits below: Boldo, Melquiond 2008, algorithm 5. The three-part sum is
