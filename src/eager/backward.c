@@ -4,6 +4,7 @@
  * is called, and what comes out is added where it belongs. Every consumer of a value ran after the operation that made it,
  * so when an entry is taken its gradients are complete, and contributions were added in the order the contract names. */
 #include "../math/fp.h"
+#include "../base/args.h"
 #include "tape.h"
 #include "../base/context.h"
 #include "../base/map.h"
@@ -246,13 +247,12 @@ static bool backward_store(backward_pass *b) {
 static void backward_set_mode(bool create_graph) { gm__context()->no_grad = !create_graph; }
 
 bool gm_backward_with(gm_tensor *y, const gm_backward_args *args) {
-    gm_backward_args none = { sizeof none, NULL, 0, 0 };
-    const gm_backward_args *o = args ? args : &none;
-    if (!gm_ok() || !gm__check_tensor(y, "backward", 1)) return false;
+    gm_backward_args o;
+    if (!gm_ok() || !gm__args_take("backward", &o, sizeof o, args) || !gm__check_tensor(y, "backward", 1)) return false;
     GM_SCOPE(scope);
     gm_no_grad_guard mode = gm_no_grad_begin();
-    gm_tensor *seed = backward_seed(y, o->gradient, "backward", false);
-    backward_pass b = { .create_graph = o->create_graph, .retain = o->retain || o->create_graph };
+    gm_tensor *seed = backward_seed(y, o.gradient, "backward", false);
+    backward_pass b = { .create_graph = o.create_graph, .retain = o.retain || o.create_graph };
     backward_set_mode(b.create_graph);
     bool ok = seed && backward_run(&b, y, seed) && backward_store(&b);
     backward_end(&b);
@@ -279,14 +279,13 @@ static gm_pack *backward_pack(backward_pass *b, gm_pack *xs) {
 }
 
 gm_pack *gm_gradients_with(gm_tensor *y, gm_pack *xs, const gm_backward_args *args) {
-    gm_backward_args none = { sizeof none, NULL, 0, 0 };
-    const gm_backward_args *o = args ? args : &none;
-    if (!gm_ok() || !gm__check_tensor(y, "gradients", 1)) return NULL;
+    gm_backward_args o;
+    if (!gm_ok() || !gm__args_take("gradients", &o, sizeof o, args) || !gm__check_tensor(y, "gradients", 1)) return NULL;
     GM_SCOPE(scope);
     xs = gm_pack_flatten(xs);
     int64_t n = xs ? gm_pack_count(xs) : -1;
     if (n < 0) return NULL;
-    backward_pass b = { .create_graph = o->create_graph, .retain = true, .n_wanted = n };
+    backward_pass b = { .create_graph = o.create_graph, .retain = true, .n_wanted = n };
     b.wanted = gm_alloc((size_t)(2 * n + 1) * sizeof *b.wanted);
     if (!b.wanted) return NULL;
     b.found = b.wanted + n;
@@ -298,7 +297,7 @@ gm_pack *gm_gradients_with(gm_tensor *y, gm_pack *xs, const gm_backward_args *ar
         if (b.wanted[k] && !b.wanted[k]->node && !b.wanted[k]->requires_grad)
             ok = gm_fail(GM_ERROR_GRADIENT, "gradients: %s does not require a gradient", gm_pack_name(xs, k));
     }
-    gm_tensor *seed = ok ? backward_seed(y, o->gradient, "gradients", true) : NULL;
+    gm_tensor *seed = ok ? backward_seed(y, o.gradient, "gradients", true) : NULL;
     backward_set_mode(b.create_graph);
     if (seed && gm_ok() && backward_run(&b, y, seed)) out = backward_pack(&b, xs);
     for (int64_t k = 0; k < n; k++) gm_release(b.found[k]);
