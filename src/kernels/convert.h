@@ -66,27 +66,23 @@ static void GM_K(convert_store_float)(const void *from, void *to, gm_dtype dtype
 
 /* ---- domain to integers and bool ---- */
 
-/* `above` is the first float past the largest value, `most` that value: comparing with it is exact. */
-#define CONVERT_SATURATE(type, source, low, above, most)                                                               \
-    CONVERT_LOOP(type, source, x[i] != x[i] ? (type)0 : x[i] >= (source)(above) ? (type)(most)                         \
-                               : x[i] <= (source)(low) ? (type)(low) : (type)x[i])
-#define CONVERT_FLOAT_TO_INT(source, name)                                                                             \
+#define CONVERT_FLOAT_TO_INT(source, from_name, name)                                                                  \
     static void GM_K(name)(const void *from, void *to, gm_dtype dtype, int64_t n) {                                    \
         switch (dtype) {                                                                                               \
-        case GM_I8: CONVERT_SATURATE(int8_t, source, -128, 128, 127);                                                  \
-        case GM_I16: CONVERT_SATURATE(int16_t, source, -32768, 32768, 32767);                                          \
-        case GM_I32: CONVERT_SATURATE(int32_t, source, INT32_MIN, 2147483648.0, INT32_MAX);                            \
-        case GM_I64: CONVERT_SATURATE(int64_t, source, INT64_MIN, 9223372036854775808.0, INT64_MAX);                   \
-        case GM_U8: CONVERT_SATURATE(uint8_t, source, 0, 256, 255);                                                    \
-        case GM_U16: CONVERT_SATURATE(uint16_t, source, 0, 65536, 65535);                                              \
-        case GM_U32: CONVERT_SATURATE(uint32_t, source, 0, 4294967296.0, UINT32_MAX);                                  \
-        case GM_U64: CONVERT_SATURATE(uint64_t, source, 0, 18446744073709551616.0, UINT64_MAX);                        \
+        case GM_I8: CONVERT_LOOP(int8_t, source, GM_K(from_name##_to_i8)(x[i]));                                       \
+        case GM_I16: CONVERT_LOOP(int16_t, source, GM_K(from_name##_to_i16)(x[i]));                                    \
+        case GM_I32: CONVERT_LOOP(int32_t, source, GM_K(from_name##_to_i32)(x[i]));                                    \
+        case GM_I64: CONVERT_LOOP(int64_t, source, GM_K(from_name##_to_i64)(x[i]));                                    \
+        case GM_U8: CONVERT_LOOP(uint8_t, source, GM_K(from_name##_to_u8)(x[i]));                                      \
+        case GM_U16: CONVERT_LOOP(uint16_t, source, GM_K(from_name##_to_u16)(x[i]));                                   \
+        case GM_U32: CONVERT_LOOP(uint32_t, source, GM_K(from_name##_to_u32)(x[i]));                                   \
+        case GM_U64: CONVERT_LOOP(uint64_t, source, GM_K(from_name##_to_u64)(x[i]));                                   \
         case GM_BOOL: CONVERT_LOOP(uint8_t, source, x[i] != 0);                                                        \
         default: break;                                                                                                \
         }                                                                                                              \
     }
-CONVERT_FLOAT_TO_INT(float, convert_f32_to_int)
-CONVERT_FLOAT_TO_INT(double, convert_f64_to_int)
+CONVERT_FLOAT_TO_INT(float, f32, convert_f32_to_int)
+CONVERT_FLOAT_TO_INT(double, f64, convert_f64_to_int)
 
 #define CONVERT_INT_TO_INT(source, name)                                                                               \
     static void GM_K(name)(const void *from, void *to, gm_dtype dtype, int64_t n) {                                    \
@@ -145,7 +141,6 @@ static void GM_K(convert)(const void *from, gm_dtype from_dtype, void *to, gm_dt
 }
 
 #undef CONVERT_LOOP
-#undef CONVERT_SATURATE
 #undef CONVERT_FLOAT_TO_INT
 #undef CONVERT_INT_TO_INT
 #endif

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #define GM_ISA_PLAIN 1
+#define GM_GROUP test_fma
 #include "kernels/isa_begin.h"
 
 #if defined(__x86_64__)
