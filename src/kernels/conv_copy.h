@@ -29,20 +29,58 @@ static void CK(conv_transpose)(CONV_T *to, int64_t to_stride, const CONV_T *from
     }
 }
 
-/* to[i * to_i + j * to_j] = from[i * from_i + j * from_j], i < ni, j < nj; fast where one stride of each side is 1. */
+/* to[i] = from[i], short runs too. */
+GM_INLINE void CK(conv_copy_run)(CONV_T *to, const CONV_T *from, int64_t n) {
+    if (n < CONV_VN) {
+        for (int64_t i = 0; i < n; i++) to[i] = from[i];
+        return;
+    }
+    for (int64_t i = 0; i + CONV_VN <= n; i += CONV_VN) CONV_STORE(to + i, CONV_LOAD(from + i));
+    if (n % CONV_VN) CONV_STORE(to + n - CONV_VN, CONV_LOAD(from + n - CONV_VN));
+}
+
+/* to[i * to_i] = from[i * from_i] */
+GM_INLINE void CK(conv_copy_steps)(CONV_T *to, int64_t to_i, const CONV_T *from, int64_t from_i, int64_t n) {
+    if (to_i == 1 && from_i == 2)
+        for (int64_t i = 0; i < n; i++) to[i] = from[2 * i];
+    else if (to_i == 2 && from_i == 1)
+        for (int64_t i = 0; i < n; i++) to[2 * i] = from[i];
+    else
+        for (int64_t i = 0; i < n; i++) to[i * to_i] = from[i * from_i];
+}
+
+/* Neither is contiguous along both: blocks are turned in `turned`, then moved in steps. */
+static void CK(conv_copy_turned)(CONV_T *to, int64_t to_i, int64_t to_j, const CONV_T *from, int64_t from_i, int64_t ni,
+                                 int64_t nj) {
+    CONV_T turned[CONV_VN * CONV_VN];
+    for (int64_t i = 0; i < ni; i += CONV_VN) {
+        const int64_t n = CK(conv_least)(CONV_VN, ni - i);
+        for (int64_t j = 0; j < nj; j += CONV_VN) {
+            const int64_t m = CK(conv_least)(CONV_VN, nj - j);
+            CK(conv_transpose)(turned, CONV_VN, from + i * from_i + j, from_i, n, m);
+            for (int64_t l = 0; l < m; l++)
+                CK(conv_copy_steps)(to + i * to_i + (j + l) * to_j, to_i, turned + l * CONV_VN, 1, n);
+        }
+    }
+}
+
+/* to[i * to_i + j * to_j] = from[i * from_i + j * from_j], i < ni, j < nj; fast where strides are 1. */
 static void CK(conv_copy)(CONV_T *to, int64_t to_i, int64_t to_j, const CONV_T *from, int64_t from_i, int64_t from_j,
                           int64_t ni, int64_t nj) {
     if (to_i == 1 && from_i == 1) {
-        for (int64_t j = 0; j < nj; j++) memcpy(to + j * to_j, from + j * from_j, (size_t)ni * sizeof *to);
+        for (int64_t j = 0; j < nj; j++) CK(conv_copy_run)(to + j * to_j, from + j * from_j, ni);
     } else if (to_j == 1 && from_j == 1) {
-        for (int64_t i = 0; i < ni; i++) memcpy(to + i * to_i, from + i * from_i, (size_t)nj * sizeof *to);
+        for (int64_t i = 0; i < ni; i++) CK(conv_copy_run)(to + i * to_i, from + i * from_i, nj);
     } else if (to_i == 1 && from_j == 1) {
         CK(conv_transpose)(to, to_j, from, from_i, ni, nj);
     } else if (to_j == 1 && from_i == 1) {
         CK(conv_transpose)(to, to_i, from, from_j, nj, ni);
+    } else if (from_j == 1 && ni >= CONV_VN && nj >= CONV_VN) {
+        CK(conv_copy_turned)(to, to_i, to_j, from, from_i, ni, nj);
+    } else if (to_i == 1 || (from_i < from_j && to_j != 1)) {
+        for (int64_t j = 0; j < nj; j++) CK(conv_copy_steps)(to + j * to_j, to_i, from + j * from_j, from_i, ni);
     } else {
-        for (int64_t i = 0; i < ni; i++)
-            for (int64_t j = 0; j < nj; j++) to[i * to_i + j * to_j] = from[i * from_i + j * from_j];
+        for (int64_t i = 0; i < ni; i++) CK(conv_copy_steps)(to + i * to_i, to_j, from + i * from_i, from_j, nj);
     }
 }
 

@@ -80,13 +80,14 @@ static void CK(conv_map)(const gm__conv_gather *p, const CK(conv_band) *b, const
     }
 }
 
-/* part [positions][width] -> dst, for the first `columns` columns. Positions that are neighbours in dst go together. */
+/* part [positions][width] -> dst, for the first `columns` columns. Positions at even distances in dst go together. */
 static void CK(conv_store)(const gm__conv_gather *p, const CONV_T *part, int64_t width, int64_t columns,
                            const int64_t *places, int64_t n, int64_t channel) {
     CONV_T *dst = (CONV_T *)p->dst + channel * p->to.channel;
+    const int64_t step = p->to_step[2] * p->to.at[2];
     for (int64_t i = 0, run; i < n; i += run) {
-        for (run = 1; i + run < n && places[i + run] - places[i] == run * p->to.at[2];) run++;
-        CK(conv_copy)(dst + places[i], p->to.at[2], p->to.channel, part + i * width, width, 1, run, columns);
+        for (run = 1; i + run < n && places[i + run] - places[i] == run * step;) run++;
+        CK(conv_copy)(dst + places[i], step, p->to.channel, part + i * width, width, 1, run, columns);
     }
 }
 

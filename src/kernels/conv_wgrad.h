@@ -63,8 +63,11 @@ static void CK(conv_wfill)(const gm__conv_wgrad *p, const CK(conv_wtask) *w, CON
         const CK(conv_wpiece) e = CK(conv_wpiece_of)(p, k, k1);
         const int64_t row = e.unit * s->grid[1] + e.row, stop = CK(conv_least)((row + e.n_rows) * wide, k1);
         const int64_t n = CK(conv_wfill_piece)(p, w, box, &e, at);
-        for (; k < stop; k++)
-            index[k - k0] = (int32_t)((at + (k / wide - row) * down) * p->box_row + (k % wide - e.first) * across);
+        for (int64_t r = k / wide - row, w = k % wide; k < stop; r++, w = 0) {
+            int32_t first = (int32_t)((at + r * down) * p->box_row + (w - e.first) * across);
+            int64_t end = CK(conv_least)(k + wide - w, stop);
+            for (int32_t *i = index + (k - k0); k < end; k++, first += (int32_t)across) *i++ = first;
+        }
         at += n;
     }
 }

@@ -402,6 +402,22 @@ static bool convolve_forward(const gm__conv_shape *s, size_t size, const void *x
     return good;
 }
 
+/* Whether some inputs meet no tap at all: their phases have no products. */
+static bool convolve_has_gaps(const gm__conv_shape *s) {
+    for (int i = 0; i < 3; i++)
+        for (int64_t first = 0; first < s->stride[i] && first < s->in[i]; first++) {
+            bool met = false;
+            for (int64_t t = 0; t < s->kernel[i]; t++)
+                met = met || (first + s->pad_lo[i] - t * s->dilation[i]) % s->stride[i] == 0;
+            if (!met) return true;
+        }
+    return false;
+}
+
+static void convolve_zero(void *env, int64_t begin, int64_t end) {
+    memset((char *)env + begin, 0, (size_t)(end - begin));
+}
+
 /* The inputs first[i] + stride[i] * j of the data gradient. */
 static bool convolve_phase(convolve_memory *m, const gm__conv_shape *s, gm__conv_gather *p, size_t size,
                            const int64_t first[3]) {
@@ -413,7 +429,7 @@ static bool convolve_phase(convolve_memory *m, const gm__conv_shape *s, gm__conv
         p->to_start[i] = first[i];
         p->to_step[i] = s->stride[i];
     }
-    good = good && convolve_pass(m, s, &a, p, size, NULL);
+    if (good && convolve_volume(p->see.n_taps)) good = convolve_pass(m, s, &a, p, size, NULL);
     convolve_give(m, keep);
     return good;
 }
@@ -429,6 +445,8 @@ static bool convolve_data_grad(const gm__conv_shape *s, size_t size, const void 
     p.w_src = p.c_dst * p.w_dst;
     p.w_group = p.c_src * p.w_src;
     if (s->batch * s->c_in * convolve_volume(s->in) == 0) return true;
+    if (convolve_has_gaps(s))
+        gm_parallel_for(s->batch * s->c_in * convolve_volume(s->in) * (int64_t)size, 1 << 18, convolve_zero, gx);
     convolve_memory m = { .n = 0 };
     bool good = true;
     int64_t first[3];
@@ -460,16 +478,16 @@ bool gm__conv_data_grad_f64(const gm__conv_shape *s, const double *gy, const dou
 
 /* ---- weight gradient ---- */
 
-/* Cut gw into tasks: partial sums of about 192 KiB, and enough tasks for the threads. */
+/* Cut gw into tasks: partial sums of about 288 KiB, and enough tasks for the threads. */
 static void convolve_wblocks(gm__conv_wgrad *p, size_t size, int64_t full, int64_t threads) {
-    const int64_t taps = convolve_volume(p->see.n_taps), budget = (192 << 10) / (int64_t)size;
+    const int64_t taps = convolve_volume(p->see.n_taps), budget = (288 << 10) / (int64_t)size;
     int64_t c = p->c_src, tiles = convolve_parts(p->c_dst, full);
     int64_t c_parts = 1, o_parts = 1, n_tiles = tiles;
     for (;;) {
         c = convolve_parts(p->c_src, c_parts);
         tiles = convolve_parts(n_tiles, o_parts);
         int64_t tasks = p->groups * c_parts * o_parts;
-        bool fits = taps * c * tiles * full <= budget && tasks >= 2 * threads;
+        bool fits = taps * c * tiles * full <= budget && (tasks >= 2 * threads || threads == 1);
         if (fits || (c <= 16 && tiles == 1)) break;
         if (tiles > 1 && tiles * full >= c) o_parts *= 2;
         else if (c > 16) c_parts *= 2;
