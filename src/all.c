@@ -30,6 +30,8 @@
 #include "base/scope.c"
 #include "base/stream.c"
 #include "kernels/convolve.c"
+#include "kernels/convolve_gather.c"
+#include "kernels/convolve_wgrad.c"
 #include "kernels/gemm.c"
 #include "kernels/group_base.c"
 #include "kernels/group_conv.c"

@@ -27,15 +27,17 @@
  *                                        the padded bias, `at` the offset in dst of the position's channel 0
  *   GM_HOOK_BLOCK_DONE(p, places, n, first, last)  channels first..last-1 of the n positions `places` are stored */
 #ifdef GM_KERNEL_DECLARE
-/* Columns of a tile, and of a vector. */
-GM_KERNEL(void, conv_widths_f32, (int64_t *tile, int64_t *vector))
-GM_KERNEL(void, conv_widths_f64, (int64_t *tile, int64_t *vector))
+/* Rows and columns of a tile, and lanes of a vector. */
+GM_KERNEL(void, conv_widths_f32, (int64_t *rows, int64_t *columns, int64_t *vector))
+GM_KERNEL(void, conv_widths_f64, (int64_t *rows, int64_t *columns, int64_t *vector))
 /* Pack the weights of one tile of one group. */
 GM_KERNEL(void, conv_pack_f32, (const gm__conv_gather *p, int64_t group, int64_t tile))
 GM_KERNEL(void, conv_pack_f64, (const gm__conv_gather *p, int64_t group, int64_t tile))
 /* One task of a plan, with scratch of p->scratch_bytes. */
 GM_KERNEL(void, conv_gather_f32, (const gm__conv_gather *p, int64_t task, void *scratch))
 GM_KERNEL(void, conv_gather_f64, (const gm__conv_gather *p, int64_t task, void *scratch))
+GM_KERNEL(void, conv_planes_f32, (const gm__conv_gather *p, int64_t task, void *scratch))
+GM_KERNEL(void, conv_planes_f64, (const gm__conv_gather *p, int64_t task, void *scratch))
 GM_KERNEL(void, conv_wgrad_f32, (const gm__conv_wgrad *p, int64_t task, void *scratch))
 GM_KERNEL(void, conv_wgrad_f64, (const gm__conv_wgrad *p, int64_t task, void *scratch))
 #else
@@ -46,21 +48,33 @@ GM_KERNEL(void, conv_wgrad_f64, (const gm__conv_wgrad *p, int64_t task, void *sc
 #ifndef GM_HOOK_TILE_DONE
 #  define GM_HOOK_TILE_DONE(v, p, channel, at) CK(conv_add_bias)(v, p, channel, at)
 #endif
+#ifndef GM_HOOK_PLANE_DONE
+#  define GM_HOOK_PLANE_DONE(v, p, channel, at) CK(conv_add_one_bias)(v, p, channel, at)
+#endif
 #ifndef GM_HOOK_BLOCK_DONE
 #  define GM_HOOK_BLOCK_DONE(p, places, n, first, last) ((void)0)
 #endif
 
-/* Rows of a tile; its columns are CONV_NV vectors. */
+/* Rows of a tile; its columns are CONV_NV vectors. CONV_PLANE_WIDTH(rows): vectors of a tile of conv_plane.h. */
 #define CONV_NV 2
 #if GM_VBYTES == 64
 #  define CONV_MR 14
+#  define CONV_PLANE_WIDTH(rows) ((rows) <= 3 ? 8 : (rows) <= 7 ? 4 : 2)
 #elif GM_VBYTES == 32
 #  define CONV_MR 6
+#  define CONV_PLANE_WIDTH(rows) ((rows) <= 1 ? 8 : (rows) <= 3 ? 4 : 2)
 #elif GM_HAS_FMA
 #  define CONV_MR 12
+#  define CONV_PLANE_WIDTH(rows) ((rows) <= 3 ? 8 : (rows) <= 6 ? 4 : 2)
 #else
 #  define CONV_MR 4
+#  define CONV_PLANE_WIDTH(rows) ((rows) <= 1 ? 4 : 2)
 #endif
+#define CONV_COUNTS_4(X) X(1) X(2) X(3) X(4)
+#define CONV_COUNTS_6(X) CONV_COUNTS_4(X) X(5) X(6)
+#define CONV_COUNTS_12(X) CONV_COUNTS_6(X) X(7) X(8) X(9) X(10) X(11) X(12)
+#define CONV_COUNTS_14(X) CONV_COUNTS_12(X) X(13) X(14)
+#define CONV_ROW_COUNTS(X) GM__PASTE(CONV_COUNTS, CONV_MR)(X)
 
 #define CONV_T float
 #define CONV_V gm_v
@@ -75,6 +89,7 @@ GM_KERNEL(void, conv_wgrad_f64, (const gm__conv_wgrad *p, int64_t task, void *sc
 #include "conv_tile.h"
 #include "conv_pack.h"
 #include "conv_gather.h"
+#include "conv_plane.h"
 #include "conv_wgrad.h"
 #undef CONV_T
 #undef CONV_V
@@ -99,6 +114,7 @@ GM_KERNEL(void, conv_wgrad_f64, (const gm__conv_wgrad *p, int64_t task, void *sc
 #include "conv_tile.h"
 #include "conv_pack.h"
 #include "conv_gather.h"
+#include "conv_plane.h"
 #include "conv_wgrad.h"
 #undef CONV_T
 #undef CONV_V
@@ -112,7 +128,14 @@ GM_KERNEL(void, conv_wgrad_f64, (const gm__conv_wgrad *p, int64_t task, void *sc
 
 #undef CONV_NV
 #undef CONV_MR
+#undef CONV_PLANE_WIDTH
+#undef CONV_COUNTS_4
+#undef CONV_COUNTS_6
+#undef CONV_COUNTS_12
+#undef CONV_COUNTS_14
+#undef CONV_ROW_COUNTS
 #undef GM_HOOK_RESUME
 #undef GM_HOOK_TILE_DONE
+#undef GM_HOOK_PLANE_DONE
 #undef GM_HOOK_BLOCK_DONE
 #endif

@@ -41,7 +41,9 @@ GM_INLINE void CK(conv_copy_run)(CONV_T *to, const CONV_T *from, int64_t n) {
 
 /* to[i * to_i] = from[i * from_i] */
 GM_INLINE void CK(conv_copy_steps)(CONV_T *to, int64_t to_i, const CONV_T *from, int64_t from_i, int64_t n) {
-    if (to_i == 1 && from_i == 2)
+    if (to_i == 1 && from_i == 1)
+        for (int64_t i = 0; i < n; i++) to[i] = from[i];
+    else if (to_i == 1 && from_i == 2)
         for (int64_t i = 0; i < n; i++) to[i] = from[2 * i];
     else if (to_i == 2 && from_i == 1)
         for (int64_t i = 0; i < n; i++) to[2 * i] = from[i];

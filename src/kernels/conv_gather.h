@@ -22,12 +22,18 @@ static CK(conv_band) CK(conv_band_of)(const gm__conv_gather *p, int64_t task) {
     return b;
 }
 
+/* Channels of a group: the last group of a paired plan may be smaller. */
+static int64_t CK(conv_channels)(const gm__conv_gather *p, int64_t group) {
+    return group + 1 == p->groups ? p->c_last : p->c_dst;
+}
+
 /* Copy what the band sees into the box [unit][tap depth][row][column][c]. */
 static void CK(conv_fill)(const gm__conv_gather *p, const CK(conv_band) *b, CONV_T *box) {
     const gm__conv_sight *s = &p->see;
     int64_t rows = (b->n_rows - 1) * (s->step[1] / s->cell[1]) + s->reach[1] / s->cell[1] + 1;
     int64_t columns = (b->n_columns - 1) * (s->step[2] / s->cell[2]) + s->reach[2] / s->cell[2] + 1;
     int64_t h0 = b->row * s->step[1] + s->low[1], w0 = b->column * s->step[2] + s->low[2];
+    int64_t n_c = p->kind == GM_CONV_PAIRED ? CK(conv_channels)(p, b->group) : p->c_src;
     for (int64_t u = 0; u < b->n_units; u++) {
         int64_t n = (b->unit + u) / s->grid[0], j = (b->unit + u) % s->grid[0];
         const CONV_T *image = (const CONV_T *)p->src + n * p->from.image + b->group * p->c_src * p->from.channel;
@@ -39,11 +45,11 @@ static void CK(conv_fill)(const gm__conv_gather *p, const CK(conv_band) *b, CONV
                 CONV_T *to = box + u * p->box_unit + t * p->box_plane + r * p->box_row;
                 CK(conv_copy_row)(to, p->box_cell, 1, inside ? image + d * p->from.at[0] + h * p->from.at[1] : image,
                                   p->from.at[2], p->from.channel, w0, s->cell[2], inside ? s->source[2] : INT64_MIN / 2,
-                                  columns, p->c_src);
+                                  columns, n_c);
 #ifdef GM_HOOK_LOAD
                 for (int64_t i = 0; inside && i < columns; i++) {
                     int64_t w = w0 + i * s->cell[2];
-                    for (int64_t c = 0; w >= 0 && w < s->source[2] && c < p->c_src; c++)
+                    for (int64_t c = 0; w >= 0 && w < s->source[2] && c < n_c; c++)
                         to[i * p->box_cell + c] = GM_HOOK_LOAD(to[i * p->box_cell + c], b->group * p->c_src + c);
                 }
 #endif
@@ -120,15 +126,15 @@ static void CK(conv_gather_run)(const gm__conv_gather *p, const gm__conv_run *ru
         t.out = p->direct_out ? out : out + first * width;
         if (!run) CK(conv_tile_empty)(mr, (int)(width / CONV_VN), &t);
         else
-            CK(conv_tile)(mr, (int)(width / CONV_VN), &t, p->index + run->begin, panel + run->begin * width, run->count,
-                          run->opens);
+            CK(conv_tile)(mr, (int)(width / CONV_VN), p->kind == GM_CONV_PAIRED, &t, p->index + run->begin,
+                          panel + run->begin * width, run->count, run->opens);
     }
 }
 
 /* All positions of the band times one tile of channels. */
 static void CK(conv_gather_tile)(const gm__conv_gather *p, const CK(conv_band) *b, int64_t tile, char *scratch) {
     const int64_t full = CONV_NV * CONV_VN, n = b->n_units * b->n_rows * b->n_columns;
-    const int64_t channel = tile * full, left = CK(conv_least)(full, p->c_dst - channel);
+    const int64_t channel = tile * full, left = CK(conv_least)(full, CK(conv_channels)(p, b->group) - channel);
     const int64_t width = left > CONV_VN ? full : CONV_VN;
     const int64_t *places = (const int64_t *)(scratch + p->at_places);
     CONV_T *part = (CONV_T *)(scratch + p->at_part), *total = (CONV_T *)(scratch + p->at_total);

@@ -5,8 +5,9 @@
  * source channel are contiguous: blocks of columns times taps are transposed, reading over the last tap into the next
  * column. */
 
-static void CK(conv_widths)(int64_t *tile, int64_t *vector) {
-    *tile = CONV_NV * CONV_VN;
+static void CK(conv_widths)(int64_t *rows, int64_t *columns, int64_t *vector) {
+    *rows = CONV_MR;
+    *columns = CONV_NV * CONV_VN;
     *vector = CONV_VN;
 }
 
@@ -84,13 +85,23 @@ static void CK(conv_pack_rows)(const gm__conv_gather *p, const CK(conv_packing) 
     }
 }
 
+/* Paired: column j of tap t is channel j's own weight. */
+static void CK(conv_pack_paired)(const gm__conv_gather *p, const CK(conv_packing) *k) {
+    for (int64_t t = 0; t < p->n_w_taps; t++) {
+        CONV_T *to = k->to + p->w_place[t] * k->width;
+        for (int64_t j = 0; p->w_place[t] >= 0 && j < k->width; j++) to[j] = j < k->columns ? k->w[j * p->w_dst + t] : 0;
+    }
+}
+
 static void CK(conv_pack_to)(const gm__conv_gather *p, int64_t group, int64_t tile, CONV_T *to) {
-    const int64_t full = CONV_NV * CONV_VN, left = CK(conv_least)(full, p->c_dst - tile * full);
+    const int64_t full = CONV_NV * CONV_VN, n_c = group + 1 == p->groups ? p->c_last : p->c_dst;
+    const int64_t left = CK(conv_least)(full, n_c - tile * full);
     const CK(conv_packing) k = { (const CONV_T *)p->weights + group * p->w_group + tile * full * p->w_dst,
                                  (const CONV_T *)p->weights + p->groups * p->w_group, to,
                                  left > CONV_VN ? full : CONV_VN, left };
     if (p->n_k == 0) return;
-    if (p->w_src == p->n_w_taps) CK(conv_pack_forward)(p, &k);
+    if (p->kind == GM_CONV_PAIRED) CK(conv_pack_paired)(p, &k);
+    else if (p->w_src == p->n_w_taps) CK(conv_pack_forward)(p, &k);
     else if (p->n_w_taps == 1) CK(conv_pack_rows)(p, &k);
     else CK(conv_pack_backward)(p, &k);
 }

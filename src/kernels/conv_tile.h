@@ -17,9 +17,9 @@ GM_INLINE CONV_V CK(conv_add_bias)(CONV_V v, const gm__conv_gather *p, int64_t c
     return v;
 }
 
-/* `opens`: out = +0 + acc, else out += acc. */
-GM_INLINE void CK(conv_tile_of)(const int mr, const int nv, const CK(conv_rows) *t, const int32_t *index,
-                                const CONV_T *panel, int64_t n, bool opens) {
+/* `opens`: out = +0 + acc, else out += acc. `paired`: every column has row values of its own. */
+GM_INLINE void CK(conv_tile_of)(const int mr, const int nv, const bool paired, const CK(conv_rows) *t,
+                                const int32_t *index, const CONV_T *panel, int64_t n, bool opens) {
     const CONV_T *row[CONV_MR];
     CONV_V acc[CONV_MR][CONV_NV];
     GM_UNROLL
@@ -37,9 +37,13 @@ GM_INLINE void CK(conv_tile_of)(const int mr, const int nv, const CK(conv_rows) 
         for (int j = 0; j < nv; j++) b[j] = CONV_LOAD(panel + j * CONV_VN);
         GM_UNROLL
         for (int i = 0; i < mr; i++) {
-            CONV_V a = CONV_SPLAT(row[i][x]);
             GM_UNROLL
-            for (int j = 0; j < nv; j++) acc[i][j] = CONV_FMA(a, b[j], acc[i][j]);
+            for (int j = 0; j < nv; j++) {
+                CONV_V a = CONV_SPLAT(0);
+                if (paired) a = CONV_LOAD(row[i] + x + j * CONV_VN);
+                else a = CONV_SPLAT(row[i][x]);
+                acc[i][j] = CONV_FMA(a, b[j], acc[i][j]);
+            }
         }
     }
     GM_UNROLL
@@ -57,35 +61,14 @@ GM_INLINE void CK(conv_tile_of)(const int mr, const int nv, const CK(conv_rows) 
 }
 
 #define CONV_TILE_CASE(rows)                                                                                           \
-    case rows:                                                                                                         \
-        if (nv == CONV_NV) CK(conv_tile_of)(rows, CONV_NV, t, index, panel, n, opens);                  \
-        else CK(conv_tile_of)(rows, 1, t, index, panel, n, opens);                                      \
-        break;
+    case 4 * rows: CK(conv_tile_of)(rows, 1, false, t, index, panel, n, opens); break;                                 \
+    case 4 * rows + 1: CK(conv_tile_of)(rows, CONV_NV, false, t, index, panel, n, opens); break;                       \
+    case 4 * rows + 2: CK(conv_tile_of)(rows, 1, true, t, index, panel, n, opens); break;                              \
+    case 4 * rows + 3: CK(conv_tile_of)(rows, CONV_NV, true, t, index, panel, n, opens); break;
 
-static void CK(conv_tile)(int mr, int nv, const CK(conv_rows) *t, const int32_t *index, const CONV_T *panel, int64_t n,
-                          bool opens) {
-    switch (mr) {
-        CONV_TILE_CASE(1)
-        CONV_TILE_CASE(2)
-        CONV_TILE_CASE(3)
-        CONV_TILE_CASE(4)
-#if CONV_MR > 4
-        CONV_TILE_CASE(5)
-        CONV_TILE_CASE(6)
-#endif
-#if CONV_MR > 6
-        CONV_TILE_CASE(7)
-        CONV_TILE_CASE(8)
-        CONV_TILE_CASE(9)
-        CONV_TILE_CASE(10)
-        CONV_TILE_CASE(11)
-        CONV_TILE_CASE(12)
-#endif
-#if CONV_MR > 12
-        CONV_TILE_CASE(13)
-        CONV_TILE_CASE(14)
-#endif
-    }
+static void CK(conv_tile)(int mr, int nv, bool paired, const CK(conv_rows) *t, const int32_t *index,
+                          const CONV_T *panel, int64_t n, bool opens) {
+    switch (4 * mr + 2 * paired + (nv == CONV_NV)) { CONV_ROW_COUNTS(CONV_TILE_CASE) }
 }
 #undef CONV_TILE_CASE
 

@@ -10,8 +10,9 @@ static CK(conv_wtask) CK(conv_wtask_of)(const gm__conv_wgrad *p, int64_t task) {
     task /= p->n_o_blocks;
     w.c = task % p->n_c_blocks * p->c_block;
     w.group = task / p->n_c_blocks;
-    w.n_c = CK(conv_least)(p->c_block, p->c_src - w.c);
-    w.n_o = CK(conv_least)(per_task, p->c_dst - w.o);
+    const int64_t last = w.group + 1 == p->groups;
+    w.n_c = CK(conv_least)(p->c_block, (p->paired && last ? p->c_last : p->c_src) - w.c);
+    w.n_o = CK(conv_least)(per_task, (last ? p->c_last : p->c_dst) - w.o);
     return w;
 }
 
@@ -32,7 +33,7 @@ static int64_t CK(conv_wfill_piece)(const gm__conv_wgrad *p, const CK(conv_wtask
         for (int64_t r = 0; r < n; r++) {
             int64_t h = e->row * s->step[1] + s->low[1] + r * s->cell[1];
             bool inside = d >= 0 && d < s->source[0] && h >= 0 && h < s->source[1];
-            CK(conv_copy_row)(box + t * p->box_plane + (at + r) * p->box_row, 1, p->box_channel,
+            CK(conv_copy_row)(box + t * p->box_plane + (at + r) * p->box_row, p->box_cell, p->box_channel,
                               inside ? x + d * p->from.at[0] + h * p->from.at[1] : x, p->from.at[2], p->from.channel,
                               e->first * s->step[2] + s->low[2], s->cell[2], inside ? s->source[2] : INT64_MIN / 2,
                               columns, w->n_c);
@@ -58,7 +59,7 @@ static CK(conv_wpiece) CK(conv_wpiece_of)(const gm__conv_wgrad *p, int64_t k, in
 static void CK(conv_wfill)(const gm__conv_wgrad *p, const CK(conv_wtask) *w, CONV_T *box, int32_t *index, int64_t k0,
                            int64_t k1) {
     const gm__conv_sight *s = &p->see;
-    const int64_t wide = s->grid[2], down = s->step[1] / s->cell[1], across = s->step[2] / s->cell[2];
+    const int64_t wide = s->grid[2], down = s->step[1] / s->cell[1], across = s->step[2] / s->cell[2] * p->box_cell;
     for (int64_t k = k0, at = 0; k < k1;) {
         const CK(conv_wpiece) e = CK(conv_wpiece_of)(p, k, k1);
         const int64_t row = e.unit * s->grid[1] + e.row, stop = CK(conv_least)((row + e.n_rows) * wide, k1);
@@ -95,11 +96,11 @@ static void CK(conv_wrows)(const gm__conv_wgrad *p, const CONV_T *box, int64_t n
             for (int64_t h = 0; h < s->n_taps[1]; h++)
                 for (int64_t w = 0; w < s->n_taps[2]; w++)
                     *rows++ = box + d * p->box_plane + c * p->box_channel + s->tap[1][h] / s->cell[1] * p->box_row +
-                              s->tap[2][w] / s->cell[2];
+                              s->tap[2][w] / s->cell[2] * p->box_cell;
 }
 
 /* One chunk: part [rows][width] (+)= the products of n positions. */
-static void CK(conv_wchunk)(const CONV_T *const *rows, int64_t n_rows, const int32_t *index, const CONV_T *panel,
+static void CK(conv_wchunk)(bool paired, const CONV_T *const *rows, int64_t n_rows, const int32_t *index, const CONV_T *panel,
                             int64_t width, int64_t n, bool opens, CONV_T *part) {
     const int64_t n_tiles = (n_rows + CONV_MR - 1) / CONV_MR;
     int64_t steps[CONV_MR];
@@ -107,7 +108,8 @@ static void CK(conv_wchunk)(const CONV_T *const *rows, int64_t n_rows, const int
     for (int64_t i = 0; i < n_tiles; i++) {
         int64_t first = i * n_rows / n_tiles;
         const CK(conv_rows) t = { rows + first, part + first * width, steps, NULL, NULL, 0 };
-        CK(conv_tile)((int)((i + 1) * n_rows / n_tiles - first), (int)(width / CONV_VN), &t, index, panel, n, opens);
+        CK(conv_tile)((int)((i + 1) * n_rows / n_tiles - first), (int)(width / CONV_VN), paired, &t, index, panel, n,
+                      opens);
     }
 }
 
@@ -119,6 +121,11 @@ static void CK(conv_wclose)(CONV_T *total, const CONV_T *part, int64_t n, bool f
 static void CK(conv_wstore)(const gm__conv_wgrad *p, const CK(conv_wtask) *w, const CONV_T *part, int64_t n_rows) {
     const int64_t full = CONV_NV * CONV_VN, taps = p->see.n_taps[0] * p->see.n_taps[1] * p->see.n_taps[2];
     CONV_T *gw = (CONV_T *)p->gw + ((w->group * p->c_dst + w->o) * p->c_src + w->c) * taps;
+    if (p->paired) {
+        CK(conv_copy)((CONV_T *)p->gw + w->group * p->c_dst * taps, taps, 1, part, 1, w->n_o > CONV_VN ? full : CONV_VN,
+                      w->n_o, taps);
+        return;
+    }
     for (int64_t o = 0; o < w->n_o; o += full) {
         int64_t columns = CK(conv_least)(full, w->n_o - o), width = columns > CONV_VN ? full : CONV_VN;
         CK(conv_copy)(gw + o * p->c_src * taps, p->c_src * taps, 1, part, 1, width, columns, n_rows);
@@ -129,14 +136,14 @@ static void CK(conv_wstore)(const gm__conv_wgrad *p, const CK(conv_wtask) *w, co
 static void CK(conv_wgrad)(const gm__conv_wgrad *p, int64_t task, void *scratch) {
     const CK(conv_wtask) w = CK(conv_wtask_of)(p, task);
     const int64_t full = CONV_NV * CONV_VN, taps = p->see.n_taps[0] * p->see.n_taps[1] * p->see.n_taps[2];
-    const int64_t n_rows = w.n_c * taps, n_part = n_rows * p->tiles_per_task * full;
+    const int64_t n_rows = p->paired ? taps : w.n_c * taps, n_part = n_rows * p->tiles_per_task * full;
     char *s = scratch;
     CONV_T *box = scratch, *panel = (CONV_T *)(s + p->at_panel);
     CONV_T *part = (CONV_T *)(s + p->at_part), *total = (CONV_T *)(s + p->at_total);
     int32_t *index = (int32_t *)(s + p->at_index);
     const CONV_T **rows = (const CONV_T **)(s + p->at_rows);
     const int64_t super = (int64_t)GM_CONV_CHUNK * GM_CONV_SUPER;
-    CK(conv_wrows)(p, box, w.n_c, rows);
+    CK(conv_wrows)(p, box, p->paired ? 1 : w.n_c, rows);
     if (p->n_k == 0) memset(part, 0, (size_t)n_part * sizeof *part);
     for (int64_t k = 0; k < p->n_k; k += GM_CONV_CHUNK) {
         int64_t n = CK(conv_least)(GM_CONV_CHUNK, p->n_k - k);
@@ -145,7 +152,7 @@ static void CK(conv_wgrad)(const gm__conv_wgrad *p, int64_t task, void *scratch)
         for (int64_t o = 0; o < w.n_o; o += full) {
             int64_t columns = CK(conv_least)(full, w.n_o - o), width = columns > CONV_VN ? full : CONV_VN;
             CK(conv_wpanel)(p, panel, width, w.group * p->c_dst + w.o + o, columns, k, n);
-            CK(conv_wchunk)(rows, n_rows, index + k % p->k_block, panel, width, n, k % super == 0, out);
+            CK(conv_wchunk)(p->paired, rows, n_rows, index + k % p->k_block, panel, width, n, k % super == 0, out);
             out += n_rows * width;
         }
         if (p->n_k > super && (k + n == p->n_k || (k + n) % super == 0))
