@@ -1,6 +1,7 @@
 /* bench_conv.c: convolution forward, data gradient and weight gradient beside oneDNN, layer by layer.
  *
- *     bench_conv [-t THREADS] [-b BATCH] [-s SECONDS for a layer] [-d DIRECTION] [resnet50 | cifar | lenet | mobile ...]
+ *     bench_conv [-t THREADS] [-b BATCH] [-s SECONDS for a layer] [-d DIRECTION] [resnet50 | cifar | lenet | mobile
+ * ...]
  *
  * oneDNN runs in the layouts it prefers; its reorders are not counted. Gemel runs on plain tensors in both layouts, and
  * everything it does is counted. The three take turns; medians are compared. With one thread the clock is the thread's
@@ -279,9 +280,10 @@ static void measure(const layer *l, int64_t batch, int direction, double ratio[2
     double work = 2.0 * (double)(p.n[2] * p.n[1] / l->o);
     for (int i = 0; i < 3; i++) m[i] = median(t[i], n);
     for (int i = 0; i < 2; i++) ratio[i] = m[0] / m[i + 1];
-    printf("%-9s %-12s %4lld>%-4lld %-8s %8.3f ms %7.1f GF/s | plain %7.1f %5.2f | last %7.1f %5.2f | %.1e %s\n", l->set,
-           l->name, (long long)l->c, (long long)l->o, direction_names[direction], m[0] * 1e3, work / m[0] * 1e-9,
-           work / m[1] * 1e-9, ratio[0], work / m[2] * 1e-9, ratio[1], off, off < 1e-4 ? r.how : "WRONG");
+    printf("%-9s %-12s %4lld>%-4lld %-8s %8.3f ms %7.1f GF/s | plain %7.1f %5.2f | last %7.1f %5.2f | %.1e %s\n",
+           l->set, l->name, (long long)l->c, (long long)l->o, direction_names[direction], m[0] * 1e3,
+           work / m[0] * 1e-9, work / m[1] * 1e-9, ratio[0], work / m[2] * 1e-9, ratio[1], off,
+           off < 1e-4 ? r.how : "WRONG");
     fflush(stdout);
     peer_free(&r);
     for (int i = 0; i < 2; i++) free(out[i]);

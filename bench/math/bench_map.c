@@ -33,9 +33,9 @@ static double least(double a, double b) { return a < b ? a : b; }
     do {                                                                                                               \
         double best = 1e30;                                                                                            \
         for (int r = 0; r < RUNS; r++) {                                                                               \
-            double begin = now();                                                                                          \
-            for (int n = 0; n < 4; n++) call;                                                                           \
-            best = least(best, now() - begin);                                                                             \
+            double begin = now();                                                                                      \
+            for (int n = 0; n < 4; n++) call;                                                                          \
+            best = least(best, now() - begin);                                                                         \
         }                                                                                                              \
         printf("%9.2f", best / (4 * N));                                                                               \
     } while (0)

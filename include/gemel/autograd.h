@@ -25,13 +25,15 @@ GM_API bool gm_set_gradient(gm_tensor *x, gm_tensor *gradient);
 GM_API bool gm_retain_gradient(gm_tensor *x);
 
 typedef struct { size_t size; gm_tensor *gradient; int32_t retain, create_graph; } gm_backward_args;
-/* Add the gradients of `y` with respect to every leaf below it to those leaves. y: one element, or .gradient of y's shape.
- * .retain keeps the tape for another pass; .create_graph records the pass itself, so that it can be differentiated.
- * GRADIENT errors: nothing below y requires a gradient; a saved value was changed since; the tape was already used. */
+/* Add the gradients of `y` with respect to every leaf below it to those leaves. y: one element, or .gradient of y's
+ * shape. .retain keeps the tape for another pass; .create_graph records the pass itself, so that it can be
+ * differentiated. GRADIENT errors: nothing below y requires a gradient; a saved value was changed since; the tape was
+ * already used. */
 GM_API bool gm_backward_with(gm_tensor *y, const gm_backward_args *args);
 
-/* The gradients of `y` (summed if it has more than one element and no .gradient) with respect to `xs`, as a pack with the
- * names of `xs`. Leaves' stored gradients do not change. An x that y does not depend on gets zeros. The tape is kept. */
+/* The gradients of `y` (summed if it has more than one element and no .gradient) with respect to `xs`, as a pack with
+ * the names of `xs`. Leaves' stored gradients do not change. An x that y does not depend on gets zeros. The tape is
+ * kept. */
 GM_API gm_pack *gm_gradients_with(gm_tensor *y, gm_pack *xs, const gm_backward_args *args);
 
 /* x without its history: the same values, no gradient. Shares storage. */
@@ -46,7 +48,8 @@ GM_API bool gm_grad_enabled(void);
 #  define GM_NO_GRAD gm_no_grad_guard gm__no_grad_guard_here GM__CLEANUP(gm_no_grad_end) = gm_no_grad_begin()
 #endif
 
-/* Call fn with the finished gradient of x whenever a backward pass has one; what it returns (NULL: the same) goes on. */
+/* Call fn with the finished gradient of x whenever a backward pass has one; what it returns (NULL: the same) goes
+ * on. */
 typedef gm_tensor *(*gm_gradient_hook)(void *env, gm_tensor *x, gm_tensor *gradient);
 GM_API bool gm_on_gradient(gm_tensor *x, gm_gradient_hook fn, void *env, void (*free_env)(void *env));
 

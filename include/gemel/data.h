@@ -14,7 +14,8 @@ typedef struct gm_dataset gm_dataset;
 typedef int32_t gm_data_split;
 enum { GM_SPLIT_TRAIN = 0, GM_SPLIT_TEST = 1 };
 
-/* Examples x [N, ...] and their targets y [N, ...]. An x of u8 is an image: batches get ((x / 255) - mean) / std in f32. */
+/* Examples x [N, ...] and their targets y [N, ...]. An x of u8 is an image: batches get ((x / 255) - mean) / std in
+ * f32. */
 GM_API gm_dataset *gm_dataset_of(gm_tensor *x, gm_tensor *y);
 /* The four files of MNIST, or of anything in its form, from the folder `dir`, .gz or not: x u8 [N, 1, H, W],
  * y i64 [N]. The names of the classes are "0" to "9". Errors: IO, FORMAT. */

@@ -34,12 +34,12 @@ GM_API bool gm_save_safetensors(gm_pack *tensors, gm_pack *metadata, const char 
 /* ---- Data sets as they are published ----------------------------------------------------------------------------- */
 
 /* IDX (yann.lecun.com/exdb/mnist): one array of u8, i8, i16, i32, f32 or f64, plain or compressed by gzip. Errors: IO;
- * FORMAT (truncated, sizes that lie, bytes behind the values) names file and value; UNSUPPORTED for gzip without zlib in
- * the build. */
+ * FORMAT (truncated, sizes that lie, bytes behind the values) names file and value; UNSUPPORTED for gzip without zlib
+ * in the build. */
 GM_API gm_tensor *gm_load_idx(const char *path);
 /* A folder in the form of MNIST's: the 60,000 images of training, or with `test` the 10,000 others -> { "images": u8
- * [N, H, W], "labels": u8 [N] }. The files are named as published (train-images-idx3-ubyte ...), with .gz or not. Errors:
- * IO says which files are needed; FORMAT: counts that differ, a label over 9. */
+ * [N, H, W], "labels": u8 [N] }. The files are named as published (train-images-idx3-ubyte ...), with .gz or not.
+ * Errors: IO says which files are needed; FORMAT: counts that differ, a label over 9. */
 GM_API gm_pack *gm_load_mnist(const char *dir, bool test);
 /* CIFAR-10, binary version (data_batch_1.bin ... data_batch_5.bin, test_batch.bin), from `dir` or its folder
  * cifar-10-batches-bin -> { "images": u8 [N, 3, 32, 32], "labels": u8 [N] }. Errors as above. */
@@ -53,14 +53,15 @@ typedef struct {
     int32_t no_header; /* the first line is data; columns are called "0", "1" ... */
     gm_dtype floats;   /* dtype of columns with fractions or missing values: GM_F32 (default) or GM_F64 */
     int32_t reserved;
-    const char *numbers; /* names "age,height" of columns that must be numbers (an error shows where one is not); "*": all */
+    const char
+        *numbers; /* names "age,height" of columns that must be numbers (an error shows where one is not); "*": all */
     const char *strings; /* names of columns that stay text, whatever they hold */
 } gm_load_csv_args;
 
-/* Columns of a text file (RFC 4180: quotes, line ends within quotes; also gzipped), in order, by the names of the header:
- * i64 [N] if every value is an integer, else f32 or f64 [N] if every value is a number, else strings [N]. Among numbers
- * empty fields and NA, N/A, NaN, null and ? are missing: NaN. Blank lines are passed over. Errors: IO; FORMAT names file,
- * line and column (rows of another length, a quote that does not end, no UTF-8, a name twice). */
+/* Columns of a text file (RFC 4180: quotes, line ends within quotes; also gzipped), in order, by the names of the
+ * header: i64 [N] if every value is an integer, else f32 or f64 [N] if every value is a number, else strings [N].
+ * Among numbers empty fields and NA, N/A, NaN, null and ? are missing: NaN. Blank lines are passed over. Errors: IO;
+ * FORMAT names file, line and column (rows of another length, a quote that does not end, no UTF-8, a name twice). */
 GM_API gm_pack *gm_load_csv_with(const char *path, const gm_load_csv_args *args);
 
 /* ---- Pictures --------------------------------------------------------------------------------------------------- */
@@ -77,8 +78,8 @@ typedef struct {
 GM_API gm_tensor *gm_read_image_with(const char *path, const gm_read_image_args *args);
 /* The same from the bytes of a file. */
 GM_API gm_tensor *gm_decode_image_with(const void *data, size_t bytes, const gm_read_image_args *args);
-/* Write image u8 [H, W] (gray) or [H, W, C], C = 1 gray, 2 gray and alpha, 3 RGB, 4 RGBA, as a PNG file: whole or not at
- * all. Errors: DTYPE, SHAPE, VALUE, IO. */
+/* Write image u8 [H, W] (gray) or [H, W, C], C = 1 gray, 2 gray and alpha, 3 RGB, 4 RGBA, as a PNG file: whole or not
+ * at all. Errors: DTYPE, SHAPE, VALUE, IO. */
 GM_API bool gm_write_png(const char *path, gm_tensor *image);
 
 /* ---- PNG ----------------------------------------------------------------------------------------------------- */

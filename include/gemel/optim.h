@@ -1,4 +1,5 @@
-/* gemel/optim.h: optimizers: how gradients change parameters. Formulas, rounding by rounding: docs/numerics/optim.md. */
+/* gemel/optim.h: optimizers: how gradients change parameters. Formulas, rounding by rounding:
+ * docs/numerics/optim.md. */
 #ifndef GEMEL_OPTIM_H
 #define GEMEL_OPTIM_H
 

@@ -104,7 +104,8 @@ GM_API double gm_item(const gm_tensor *t);
 GM_API int64_t gm_item_i64(const gm_tensor *t);
 /* Copy all elements, row-major, converted to `dtype`, into `out`, which holds `bytes` bytes. */
 GM_API bool gm_read(const gm_tensor *t, gm_dtype dtype, void *out, size_t bytes);
-/* Element `index`, counted row-major, of a string tensor; lives as long as the tensor. NULL and an error if it is none. */
+/* Element `index`, counted row-major, of a string tensor; lives as long as the tensor. NULL and an error if it is
+ * none. */
 GM_API const char *gm_string_at(const gm_tensor *t, int64_t index);
 /* The tensor as NumPy prints it, at most `bytes` long, terminated. Returns the length it would have. */
 GM_API size_t gm_text(const gm_tensor *t, char *text, size_t bytes);
@@ -156,8 +157,8 @@ GM_API gm_tensor *gm_from_dlpack(void *managed);
 /* The same for the DLManagedTensor of DLPack before version 1. */
 GM_API void *gm_to_dlpack_unversioned(gm_tensor *t);
 GM_API gm_tensor *gm_from_dlpack_unversioned(void *managed);
-/* NumPy's .npy, versions 1 to 3, either byte order, C and Fortran order: a row-major tensor. Errors: IO; FORMAT names the
- * file and the field; UNSUPPORTED for Python objects, structures and texts. */
+/* NumPy's .npy, versions 1 to 3, either byte order, C and Fortran order: a row-major tensor. Errors: IO; FORMAT names
+ * the file and the field; UNSUPPORTED for Python objects, structures and texts. */
 GM_API gm_tensor *gm_load_npy(const char *path);
 /* As numpy.save writes it, whole or not at all. Errors: DTYPE for what NumPy does not have (bf16, f8 ...), IO. */
 GM_API bool gm_save_npy(gm_tensor *t, const char *path);

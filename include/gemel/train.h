@@ -41,8 +41,8 @@ typedef struct {
     int32_t quiet;           /* no progress line */
     uint64_t seed;           /* of the shuffling */
 } gm_fit_args;
-/* Train the net. Errors: NUMERIC when a loss is NaN or infinite, with the step's number (the net is as before that step);
- * CALLBACK; what the net and the files report. Leaves the net in the mode it found. */
+/* Train the net. Errors: NUMERIC when a loss is NaN or infinite, with the step's number (the net is as before that
+ * step); CALLBACK; what the net and the files report. Leaves the net in the mode it found. */
 GM_API bool gm_fit_with(gm_module *net, gm_dataset *d, const gm_fit_args *args);
 
 typedef struct { size_t size; gm_loss_fn loss; int32_t batch_size, reserved; } gm_evaluate_args;

@@ -29,7 +29,8 @@ gm_dataset *gm_dataset_of(gm_tensor *x, gm_tensor *y) {
     return gm_return(&s, d);
 }
 
-static gm_dataset *dataset_idx(const char *dir, gm_data_split split, const char *const *classes, double mean, double std) {
+static gm_dataset *dataset_idx(const char *dir, gm_data_split split, const char *const *classes, double mean,
+                               double std) {
     if (!gm_ok()) return NULL;
     if (!dir || (split != GM_SPLIT_TRAIN && split != GM_SPLIT_TEST))
         return gm_fail(GM_ERROR_VALUE, "mnist: folder %s, split %d", dir ? dir : "NULL", split), NULL;

@@ -1,8 +1,9 @@
 /* backward.c: the walk over the tape, last operation first.
  *
- * A heap orders the entries that have a gradient waiting by their place in execution order; the latest is taken, its rule
- * is called, and what comes out is added where it belongs. Every consumer of a value ran after the operation that made it,
- * so when an entry is taken its gradients are complete, and contributions were added in the order the contract names. */
+ * A heap orders the entries that have a gradient waiting by their place in execution order; the latest is taken, its
+ * rule is called, and what comes out is added where it belongs. Every consumer of a value ran after the operation that
+ * made it, so when an entry is taken its gradients are complete, and contributions were added in the order the
+ * contract names. */
 #include "../math/fp.h"
 #include "../base/args.h"
 #include "tape.h"
@@ -106,7 +107,8 @@ static bool backward_check_nan(const gm_node *n, gm_tensor *const *gin) {
         for (int64_t k = 0; flags && k < gm_shape_count(bad->shape); k++)
             if (flags[k])
                 return gm_fail(GM_ERROR_NUMERIC, "backward of %s: the gradient of input %d is the first with a NaN%s%s",
-                               n->op->name, i + 1, n->where && *n->where ? ", recorded in " : "", n->where ? n->where : "");
+                               n->op->name, i + 1, n->where && *n->where ? ", recorded in " : "",
+                               n->where ? n->where : "");
     }
     return gm_ok();
 }
@@ -136,7 +138,8 @@ static bool backward_pass_on(backward_pass *b, gm_node *n, gm_tensor *const *gin
         gm__edge *e = &n->edge[i];
         if (!e->needs || !gin[i]) continue;
         gm_tensor *g = gin[i]->dtype == n->meta[i].dtype ? gin[i] : gm_cast(gin[i], n->meta[i].dtype);
-        if (!g || !backward_gradient_fits(n, i, g) || !backward_deliver(b, e->node, e->leaf, e->out_index, g)) return false;
+        if (!g || !backward_gradient_fits(n, i, g) || !backward_deliver(b, e->node, e->leaf, e->out_index, g))
+            return false;
     }
     return true;
 }
@@ -171,8 +174,8 @@ static bool backward_visit_node(backward_pass *b, backward_visit *v) {
     if (!backward_tell_watchers(v)) return false;
     backward_collect(b, v);
     if (n->used)
-        return gm_fail(GM_ERROR_GRADIENT, "backward of %s: its saved values were dropped by an earlier pass (use .retain)",
-                       n->op->name);
+        return gm_fail(GM_ERROR_GRADIENT,
+                       "backward of %s: its saved values were dropped by an earlier pass (use .retain)", n->op->name);
     size_t pointers = (size_t)(2 * n->n_in + n->n_out);
     gm_tensor *few[32], **all = pointers <= 32 ? few : gm_alloc(pointers * sizeof *all);
     bool few_needs[16], *needs = n->n_in <= 16 ? few_needs : gm_alloc((size_t)n->n_in);
@@ -223,11 +226,13 @@ static gm_tensor *backward_seed(gm_tensor *y, gm_tensor *given, const char *op, 
     }
     if (given) {
         if (gm__check_tensor(given, op, 2) && gm_shape_equal(given->shape, y->shape)) return gm_cast(given, y->dtype);
-        gm_fail(GM_ERROR_SHAPE, "%s: .gradient is %s, the tensor %s", op, gm__tensor_shape_str(given), gm__tensor_shape_str(y));
+        gm_fail(GM_ERROR_SHAPE, "%s: .gradient is %s, the tensor %s", op, gm__tensor_shape_str(given),
+                gm__tensor_shape_str(y));
         return NULL;
     }
     if (!sum && gm_shape_count(y->shape) != 1) {
-        gm_fail(GM_ERROR_SHAPE, "%s: the tensor is %s; give .gradient, or reduce it to one element", op, gm__tensor_shape_str(y));
+        gm_fail(GM_ERROR_SHAPE, "%s: the tensor is %s; give .gradient, or reduce it to one element", op,
+                gm__tensor_shape_str(y));
         return NULL;
     }
     return gm_ones_like(y);
@@ -280,7 +285,8 @@ static gm_pack *backward_pack(backward_pass *b, gm_pack *xs) {
 
 gm_pack *gm_gradients_with(gm_tensor *y, gm_pack *xs, const gm_backward_args *args) {
     gm_backward_args o;
-    if (!gm_ok() || !gm__args_take("gradients", &o, sizeof o, args) || !gm__check_tensor(y, "gradients", 1)) return NULL;
+    if (!gm_ok() || !gm__args_take("gradients", &o, sizeof o, args) || !gm__check_tensor(y, "gradients", 1))
+        return NULL;
     GM_SCOPE(scope);
     xs = gm_pack_flatten(xs);
     int64_t n = xs ? gm_pack_count(xs) : -1;

@@ -24,9 +24,11 @@ void gm_set_anomaly(bool on) { gm__context()->anomaly = on; }
 
 bool gm_set_requires_grad(gm_tensor *x, bool on) {
     if (!gm_ok() || !gm__check_tensor(x, "set_requires_grad", 1)) return false;
-    if (x->node) return gm_fail(GM_ERROR_STATE, "set_requires_grad: the tensor is a result, not a leaf; detach it first");
+    if (x->node)
+        return gm_fail(GM_ERROR_STATE, "set_requires_grad: the tensor is a result, not a leaf; detach it first");
     if (on && !gm_is_float(x->dtype))
-        return gm_fail(GM_ERROR_DTYPE, "set_requires_grad: %s has no gradient, only floats do", gm_dtype_name(x->dtype));
+        return gm_fail(GM_ERROR_DTYPE, "set_requires_grad: %s has no gradient, only floats do",
+                       gm_dtype_name(x->dtype));
     x->requires_grad = on;
     return true;
 }

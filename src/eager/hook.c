@@ -46,8 +46,8 @@ gm_tensor *gm__run_hooks(gm_tensor *x, gm_tensor *gradient) {
         gm_tensor *changed = h->fn(h->env, x, gradient);
         if (!gm_ok()) return NULL;
         if (changed && !gm_shape_equal(changed->shape, x->shape)) {
-            gm_fail(GM_ERROR_SHAPE, "on_gradient: the hook returned %s for a tensor of %s", gm__tensor_shape_str(changed),
-                    gm__tensor_shape_str(x));
+            gm_fail(GM_ERROR_SHAPE, "on_gradient: the hook returned %s for a tensor of %s",
+                    gm__tensor_shape_str(changed), gm__tensor_shape_str(x));
             return NULL;
         }
         if (changed) gradient = changed;

@@ -1,7 +1,7 @@
 /* run.c: eager mode: an operation runs when it is called.
  *
- * infer gives shapes, storages come from the cache, the kernel fills them, and if an input wants a gradient the tape gets
- * an entry. Inputs that the kernel cannot take as they lie (strides, narrow floats) are copied here, once for all
+ * infer gives shapes, storages come from the cache, the kernel fills them, and if an input wants a gradient the tape
+ * gets an entry. Inputs that the kernel cannot take as they lie (strides, narrow floats) are copied here, once for all
  * kernels. */
 #include "../math/fp.h"
 #include "tape.h"
@@ -98,7 +98,8 @@ static bool run_has_nan(const gm_tensor *t) {
 }
 
 /* Anomaly mode: the first operation that makes a NaN out of none. */
-static bool run_check_nan(gm_context *c, const gm_op *op, gm_tensor *const *in, int n_in, gm_tensor *const *out, int n) {
+static bool run_check_nan(gm_context *c, const gm_op *op, gm_tensor *const *in, int n_in, gm_tensor *const *out,
+                          int n) {
     if (op->flags & GM_OP_NO_GRAD) return true;
     int32_t on = c->anomaly;
     bool before = c->no_grad, found = false, given = false;

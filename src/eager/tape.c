@@ -72,7 +72,8 @@ static uint64_t tape_next_sequence(void) {
 
 static size_t tape_round(size_t bytes) { return (bytes + 15) & ~(size_t)15; }
 
-/* The node with its one block of memory laid out: a grave (see node_destroy), edges, saved, versions, metas, attributes, sizes. */
+/* The node with its one block of memory laid out: a grave (see node_destroy), edges, saved, versions, metas,
+ * attributes, sizes. */
 static gm_node *tape_new_node(const gm_op *op, int n_in, int n_out, int64_t n_dims) {
     size_t grave = tape_round(sizeof(gm_node)), edges = tape_round((size_t)n_in * sizeof(gm__edge));
     size_t saved = tape_round((size_t)n_out * sizeof(gm_tensor *)), versions = tape_round((size_t)n_out * 4);
@@ -134,7 +135,8 @@ static bool tape_note_where(gm_node *n) {
     return n->where != NULL;
 }
 
-bool gm__tape_record(const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs, gm_tensor *const *out, int n_out) {
+bool gm__tape_record(const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs, gm_tensor *const *out,
+                     int n_out) {
     int64_t n_dims = 0, at = 0;
     uint32_t saves_in, saves_out;
     for (int i = 0; i < n_in; i++) n_dims += in[i] ? in[i]->shape.n : 0;

@@ -43,7 +43,8 @@ struct gm_node {
 extern const gm_type gm__node_type;
 
 /* Record a call; sets the node of the outputs. False after an error. */
-bool gm__tape_record(const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs, gm_tensor *const *out, int n_out);
+bool gm__tape_record(const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs, gm_tensor *const *out,
+                     int n_out);
 /* Input i, output j as the derivative rules see them: the saved value with its history, or a ghost of its shape. */
 gm_tensor *gm__node_input(gm_node *n, int i);
 gm_tensor *gm__node_output(gm_node *n, int j);

@@ -44,7 +44,8 @@ static bool gzip_next_member(gm__gzip *g) {
 
 static bool gzip_bad(gm__gzip *g, int status) {
     if (status == Z_MEM_ERROR) return gm_fail(GM_ERROR_MEMORY, "%s: %s: out of memory", g->op, g->file);
-    if (status == Z_BUF_ERROR) return gm_fail(GM_ERROR_FORMAT, "%s: %s: the compressed data are truncated", g->op, g->file);
+    if (status == Z_BUF_ERROR)
+        return gm_fail(GM_ERROR_FORMAT, "%s: %s: the compressed data are truncated", g->op, g->file);
     return gm_fail(GM_ERROR_FORMAT, "%s: %s: the compressed data are damaged", g->op, g->file);
 }
 

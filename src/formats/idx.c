@@ -44,8 +44,8 @@ static bool idx_read_header(gm__gzip *g, idx_header *h) {
     uint8_t b[4 + 4 * IDX_MAX_DIMS];
     if (!idx_need(g, b, 4, 0)) return false;
     if (b[0] || b[1] || !idx_type(b[2], h) || !b[3] || b[3] > IDX_MAX_DIMS)
-        return gm_fail(GM_ERROR_FORMAT, "load_idx: %s is no IDX file: it begins %02x %02x %02x %02x", g->file, b[0], b[1],
-                       b[2], b[3]);
+        return gm_fail(GM_ERROR_FORMAT, "load_idx: %s is no IDX file: it begins %02x %02x %02x %02x", g->file, b[0],
+                       b[1], b[2], b[3]);
     if (!idx_need(g, b + 4, 4 * b[3], 4) || !idx_read_sizes(g, b + 4, b[3], h)) return false;
     char text[400];
     if ((uint64_t)h->total > gm__gzip_most(g))

@@ -69,7 +69,8 @@ static bool image_take_args(gm__image *im, const gm_read_image_args *args) {
     gm_read_image_args a;
     if (!gm__args_take(im->op, &a, sizeof a, args)) return false;
     if (a.channels < 0 || a.channels == 2 || a.channels > 4)
-        return gm_fail(GM_ERROR_VALUE, "%s: channels is %d, 1, 3, 4 or 0 (as the file has) are possible", im->op, a.channels);
+        return gm_fail(GM_ERROR_VALUE, "%s: channels is %d, 1, 3, 4 or 0 (as the file has) are possible", im->op,
+                       a.channels);
     if (a.min_size < 0) return gm_fail(GM_ERROR_VALUE, "%s: min_size is %d", im->op, a.min_size);
     im->wanted = a.channels;
     im->min_size = a.min_size;

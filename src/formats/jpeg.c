@@ -148,8 +148,9 @@ bool gm__jpeg_decode(gm__image *im) {
 }
 #else
 bool gm__jpeg_decode(gm__image *im) {
-    return gm_fail(GM_ERROR_UNSUPPORTED,
-                   "%s: %s: this build reads no JPEG: install libjpeg-turbo (Debian: libjpeg62-turbo-dev) and build again",
-                   im->op, im->file);
+    return gm_fail(
+        GM_ERROR_UNSUPPORTED,
+        "%s: %s: this build reads no JPEG: install libjpeg-turbo (Debian: libjpeg62-turbo-dev) and build again", im->op,
+        im->file);
 }
 #endif

@@ -11,11 +11,12 @@ static const char *const mnist_files[2][2] = { { "train-images-idx3-ubyte", "tra
                                                { "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte" } };
 
 static bool mnist_missing(const char *dir, bool is_folder) {
-    return gm_fail(GM_ERROR_IO,
-                   "load_mnist: %s %s. Four files are needed there, each with .gz behind its name or not: %s, %s, %s, %s. "
-                   "Debian's package dataset-fashion-mnist puts such a set into /usr/share/datasets/fashion-mnist", dir,
-                   is_folder ? "does not have them all" : "is no folder", mnist_files[0][0], mnist_files[0][1],
-                   mnist_files[1][0], mnist_files[1][1]);
+    return gm_fail(
+        GM_ERROR_IO,
+        "load_mnist: %s %s. Four files are needed there, each with .gz behind its name or not: %s, %s, %s, %s. "
+        "Debian's package dataset-fashion-mnist puts such a set into /usr/share/datasets/fashion-mnist",
+        dir, is_folder ? "does not have them all" : "is no folder", mnist_files[0][0], mnist_files[0][1],
+        mnist_files[1][0], mnist_files[1][1]);
 }
 
 /* DIR/NAME, or with .gz behind it; NULL if neither is there. */
@@ -41,8 +42,8 @@ static bool mnist_check(const char *dir, const char *images_path, const char *la
     const uint8_t *labels = gm_data(y);
     for (int64_t i = 0, n = gm_count(y); i < n; i++)
         if (labels[i] > 9)
-            return gm_fail(GM_ERROR_FORMAT, "load_mnist: %s: label %d of image %lld is not 0 to 9", labels_path, labels[i],
-                           (long long)i);
+            return gm_fail(GM_ERROR_FORMAT, "load_mnist: %s: label %d of image %lld is not 0 to 9", labels_path,
+                           labels[i], (long long)i);
     return true;
 }
 

@@ -1,8 +1,11 @@
-/* optimize.h: one pass over a parameter per optimizer (docs/numerics/optim.md). Scalars arrive in f64, already computed. */
+/* optimize.h: one pass over a parameter per optimizer (docs/numerics/optim.md). Scalars arrive in f64, already
+ * computed. */
 #ifdef GM_KERNEL_DECLARE
 /* s: lr, mu, wd; first: b is not read; b NULL: no momentum */
-GM_KERNEL(void, optimize_sgd_f32, (int64_t n, const double *s, bool first, bool nesterov, const float *g, float *p, float *b))
-GM_KERNEL(void, optimize_sgd_f64, (int64_t n, const double *s, bool first, bool nesterov, const double *g, double *p, double *b))
+GM_KERNEL(void, optimize_sgd_f32,
+          (int64_t n, const double *s, bool first, bool nesterov, const float *g, float *p, float *b))
+GM_KERNEL(void, optimize_sgd_f64,
+          (int64_t n, const double *s, bool first, bool nesterov, const double *g, double *p, double *b))
 /* s: 1 - b1, 1 - b2, b2, sqrt(c2), eps, lr / c1, wd (added to g), 1 - lr wd (a factor of p) */
 GM_KERNEL(void, optimize_adam_f32, (int64_t n, const double *s, const float *g, float *p, float *m, float *v))
 GM_KERNEL(void, optimize_adam_f64, (int64_t n, const double *s, const double *g, double *p, double *m, double *v))

@@ -54,8 +54,8 @@ static void PK(pool_row_tap)(PK(pool_does) does, int64_t n, const POOL_T *x, int
 }
 
 /* All taps of one input row, which begins at `row`. */
-static void PK(pool_row_line)(const gm__pool_plan *p, PK(pool_does) does, const POOL_T *x, int64_t row, int64_t o0, int64_t o1,
-                              POOL_T *y, int32_t *place) {
+static void PK(pool_row_line)(const gm__pool_plan *p, PK(pool_does) does, const POOL_T *x, int64_t row, int64_t o0,
+                              int64_t o1, POOL_T *y, int32_t *place) {
     if (!p->regular) {
         for (int64_t o = o0; o < o1; o++)
             for (int64_t k = 0; k < p->count[2][o]; k++)
@@ -70,8 +70,8 @@ static void PK(pool_row_line)(const gm__pool_plan *p, PK(pool_does) does, const 
     }
 }
 
-static void PK(pool_row_run)(const gm__pool_plan *p, PK(pool_does) does, const POOL_T *x, int64_t r, int64_t o0, int64_t o1,
-                             POOL_T *y, int32_t *place) {
+static void PK(pool_row_run)(const gm__pool_plan *p, PK(pool_does) does, const POOL_T *x, int64_t r, int64_t o0,
+                             int64_t o1, POOL_T *y, int32_t *place) {
     POOL_ROW(p, r, od, oh);
     PK(pool_fill)(o1 - o0, does == PK(pool_does_sum) ? 0 : -POOL_INF, y);
     for (int64_t i = 0; does == PK(pool_does_index) && i < o1 - o0; i++) place[i] = -1;
@@ -84,8 +84,8 @@ static void PK(pool_row_run)(const gm__pool_plan *p, PK(pool_does) does, const P
 
 /* ---- channels c0..c0+n of one output position, channels-last; x: the picture, from c0 on ---- */
 
-static void PK(pool_at_run)(const gm__pool_plan *p, PK(pool_does) does, const POOL_T *x, int64_t r, int64_t ow, int64_t n,
-                            POOL_T *y, int32_t *place) {
+static void PK(pool_at_run)(const gm__pool_plan *p, PK(pool_does) does, const POOL_T *x, int64_t r, int64_t ow,
+                            int64_t n, POOL_T *y, int32_t *place) {
     POOL_ROW(p, r, od, oh);
     PK(pool_fill)(n, does == PK(pool_does_sum) ? 0 : -POOL_INF, y);
     for (int64_t i = 0; does == PK(pool_does_index) && i < n; i++) place[i] = -1;
@@ -134,7 +134,8 @@ static void PK(pool_rows)(const gm__pool_plan *p, PK(pool_does) does, int64_t be
     int32_t place[POOL_RUN];
     for (int64_t r = begin; r < end; r++)
         for (int64_t o0 = 0; o0 < width; o0 += POOL_RUN) {
-            int64_t o1 = o0 + POOL_RUN < width ? o0 + POOL_RUN : width, at = r * width + o0, picture = r / rows * volume;
+            int64_t o1 = o0 + POOL_RUN < width ? o0 + POOL_RUN : width, at = r * width + o0,
+                    picture = r / rows * volume;
             const POOL_T *x = (const POOL_T *)p->x + picture, *from = (const POOL_T *)p->from;
             bool direct = does != PK(pool_does_index);
             PK(pool_row_run)(p, does, x, r % rows, o0, o1, direct ? to + at : best, place);
@@ -274,5 +275,9 @@ static void PK(pool_gradient)(const gm__pool_plan *p, bool max, int64_t begin, i
     }
 }
 
-static void PK(pool_max_grad)(const gm__pool_plan *p, int64_t begin, int64_t end) { PK(pool_gradient)(p, true, begin, end); }
-static void PK(pool_avg_grad)(const gm__pool_plan *p, int64_t begin, int64_t end) { PK(pool_gradient)(p, false, begin, end); }
+static void PK(pool_max_grad)(const gm__pool_plan *p, int64_t begin, int64_t end) {
+    PK(pool_gradient)(p, true, begin, end);
+}
+static void PK(pool_avg_grad)(const gm__pool_plan *p, int64_t begin, int64_t end) {
+    PK(pool_gradient)(p, false, begin, end);
+}

@@ -1,5 +1,5 @@
-/* pool_plan.h: what the pooling operations (ops/pool.c) tell the pooling templates (pool.h). Spatial triples are (depth,
- * height, width); 1d and 2d problems leave leading ones at 1. */
+/* pool_plan.h: what the pooling operations (ops/pool.c) tell the pooling templates (pool.h). Spatial triples are
+ * (depth, height, width); 1d and 2d problems leave leading ones at 1. */
 #ifndef GM_POOL_PLAN_H
 #define GM_POOL_PLAN_H
 

@@ -1,4 +1,5 @@
-/* reduce.h: reductions by sum, product, maximum and minimum: reduce_rows.h for each operation and type. Driver: reducing.c.
+/* reduce.h: reductions by sum, product, maximum and minimum: reduce_rows.h for each operation and type. Driver:
+ * reducing.c.
  *
  * reduce_OP_block_T:   the 32 lanes of a block          reduce_OP_merge_T:   elementwise into an accumulator
  * reduce_OP_rows_T:    whole rows                       reduce_OP_columns_T: chains down columns
@@ -12,11 +13,12 @@
     X(max, f32) X(max, f64) X(max, i32) X(max, i64) X(max, u64) \
     X(min, f32) X(min, f64) X(min, i32) X(min, i64) X(min, u64)
 #ifdef GM_KERNEL_DECLARE
-#define REDUCE_DECLARE(op, S)                                                                                          \
-    GM_KERNEL(void, reduce_##op##_block_##S, (int64_t n, const void *x, void *lane))                                   \
-    GM_KERNEL(void, reduce_##op##_merge_##S, (int64_t n, const void *x, void *acc))                                    \
-    GM_KERNEL(void, reduce_##op##_rows_##S, (int64_t rows, int64_t n, const void *x, void *y))                         \
-    GM_KERNEL(void, reduce_##op##_columns_##S, (int64_t rows, int64_t stride, int64_t columns, const void *x, void *acc))
+#  define REDUCE_DECLARE(op, S)                                                                \
+    GM_KERNEL(void, reduce_##op##_block_##S, (int64_t n, const void *x, void *lane))           \
+    GM_KERNEL(void, reduce_##op##_merge_##S, (int64_t n, const void *x, void *acc))            \
+    GM_KERNEL(void, reduce_##op##_rows_##S, (int64_t rows, int64_t n, const void *x, void *y)) \
+    GM_KERNEL(void, reduce_##op##_columns_##S,                                                 \
+              (int64_t rows, int64_t stride, int64_t columns, const void *x, void *acc))
 REDUCE_ALL(REDUCE_DECLARE)
 #undef REDUCE_DECLARE
 /* y[i] = the first index of the extreme of x[i, 0 .. n] */

@@ -1,8 +1,9 @@
 /* module.c: modules: named parts, found and filled by their full names.
  *
- * A module owns its parts (parameters, buffers, children, in order of registration); a child knows its parent, which does
- * not own it back. A parameter made from a recipe has its memory at once, so that layers can keep the pointer, and its
- * values when the net is first used: only then is its full name known. `ready` says that nothing below waits for that. */
+ * A module owns its parts (parameters, buffers, children, in order of registration); a child knows its parent, which
+ * does not own it back. A parameter made from a recipe has its memory at once, so that layers can keep the pointer,
+ * and its values when the net is first used: only then is its full name known. `ready` says that nothing below waits
+ * for that. */
 #include "../math/fp.h"
 #include "gemel/autograd.h"
 #include "gemel/extend.h"
@@ -107,7 +108,8 @@ static bool module_is_above(const gm_module *above, const gm_module *m) {
 gm_module *gm_child(gm_module *parent, const char *name, gm_module *child) {
     if (!module_check(parent, "child") || !gm_check_object(child, &module_type, "child", 3)) return NULL;
     if (child->parent)
-        return gm_fail(GM_ERROR_STATE, "child: the %s \"%s\" has a parent already", child->class_name, child->name), NULL;
+        return gm_fail(GM_ERROR_STATE, "child: the %s \"%s\" has a parent already", child->class_name, child->name),
+               NULL;
     if (module_is_above(child, parent))
         return gm_fail(GM_ERROR_STATE, "child: the %s would lie inside itself", child->class_name), NULL;
     char *copy = gm_strdup(name ? name : "");

@@ -49,7 +49,8 @@ gm_tensor *gm__sum_to(gm_tensor *g, const gm_shape *shape, gm_dtype dtype) {
     if (!gm_shape_equal(g->shape, *shape)) {
         int extra = g->shape.n - shape->n, n = 0;
         int32_t dims[GM_MAX_DIMS];
-        if (extra < 0) return gm_cast(gm_expand(g, *shape), dtype); /* a derivative of fewer dimensions than its input */
+        if (extra < 0)
+            return gm_cast(gm_expand(g, *shape), dtype); /* a derivative of fewer dimensions than its input */
         for (int d = 0; d < g->shape.n; d++)
             if (d < extra || (shape->d[d - extra] == 1 && g->shape.d[d] != 1)) dims[n++] = d;
         if (n) g = gm_reshape(gm_sum_dims(g, dims, n, true), *shape);

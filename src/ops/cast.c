@@ -76,10 +76,22 @@ static bool layout_batch(const gm_batch_args *a) {
 }
 
 const gm_op gm__op_layout = {
-    .size = sizeof(gm_op), .name = "layout", .version = 1, .min_in = 1, .max_in = 1, .n_out = 1, .flags = GM_OP_LINEAR,
-    .attrs_bytes = sizeof(layout_attrs), .attrs = layout_fields,
-    .infer = layout_infer, .kernel = cast_copy, .grad = layout_grad, .batch = layout_batch,
-    .cases = (const gm_case[]){ { "[2,3,4,5]", &(layout_attrs){ 1 }, 0, 0, 0 }, { "[2,3]", &(layout_attrs){ 0 }, 0, 0, 0 }, { 0 } },
+    .size = sizeof(gm_op),
+    .name = "layout",
+    .version = 1,
+    .min_in = 1,
+    .max_in = 1,
+    .n_out = 1,
+    .flags = GM_OP_LINEAR,
+    .attrs_bytes = sizeof(layout_attrs),
+    .attrs = layout_fields,
+    .infer = layout_infer,
+    .kernel = cast_copy,
+    .grad = layout_grad,
+    .batch = layout_batch,
+    .cases = (const gm_case[]){ { "[2,3,4,5]", &(layout_attrs){ 1 }, 0, 0, 0 },
+                                { "[2,3]", &(layout_attrs){ 0 }, 0, 0, 0 },
+                                { 0 } },
     .doc = "a copy in row-major or channels-last order",
 };
 

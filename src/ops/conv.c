@@ -14,10 +14,10 @@
 /* Spatial entries in the order of the shape, unused ones behind: stride and dilation 1, padding 0. `size`: the spatial
  * sizes of the result where they do not follow: gx of conv_data_grad, gw of conv_weight_grad. */
 typedef struct { int64_t n, groups, stride[3], dilation[3], pad_lo[3], pad_hi[3], size[3]; } conv_attrs;
-static const gm_attr conv_fields[] = {
-    GM_ATTR(conv_attrs, n, I64), GM_ATTR(conv_attrs, groups, I64), GM_ATTRS(conv_attrs, stride, I64S, 3),
-    GM_ATTRS(conv_attrs, dilation, I64S, 3), GM_ATTRS(conv_attrs, pad_lo, I64S, 3), GM_ATTRS(conv_attrs, pad_hi, I64S, 3),
-    GM_ATTRS(conv_attrs, size, I64S, 3), GM_ATTR_END };
+static const gm_attr conv_fields[] = { GM_ATTR(conv_attrs, n, I64),           GM_ATTR(conv_attrs, groups, I64),
+                                       GM_ATTRS(conv_attrs, stride, I64S, 3), GM_ATTRS(conv_attrs, dilation, I64S, 3),
+                                       GM_ATTRS(conv_attrs, pad_lo, I64S, 3), GM_ATTRS(conv_attrs, pad_hi, I64S, 3),
+                                       GM_ATTRS(conv_attrs, size, I64S, 3),   GM_ATTR_END };
 
 extern const gm_op gm__op_conv, gm__op_conv_data_grad, gm__op_conv_weight_grad;
 
@@ -33,7 +33,8 @@ static conv_attrs conv_sized(const conv_attrs *p, const gm_shape *s) {
 static bool conv_check_attrs(const char *op, const conv_attrs *p) {
     for (int i = 0; i < p->n; i++)
         if (p->stride[i] < 1 || p->dilation[i] < 1 || p->pad_lo[i] < 0 || p->pad_hi[i] < 0)
-            return gm_fail(GM_ERROR_VALUE, "%s: stride %lld, dilation %lld, padding %lld and %lld in spatial dimension %d", op,
+            return gm_fail(GM_ERROR_VALUE,
+                           "%s: stride %lld, dilation %lld, padding %lld and %lld in spatial dimension %d", op,
                            (long long)p->stride[i], (long long)p->dilation[i], (long long)p->pad_lo[i],
                            (long long)p->pad_hi[i], i);
     return p->groups >= 1 || gm_fail(GM_ERROR_VALUE, "%s: %lld groups", op, (long long)p->groups);
@@ -42,8 +43,8 @@ static bool conv_check_attrs(const char *op, const conv_attrs *p) {
 static bool conv_check_types(const char *op, const gm_op_args *a) {
     for (int i = 0; i < a->n_in; i++)
         if (a->in[i] && (!gm_is_float(a->in[i]->dtype) || a->in[i]->dtype != a->in[0]->dtype))
-            return gm_fail(GM_ERROR_DTYPE, "%s: argument %d is %s, argument 1 %s: floats of one dtype are needed", op, i + 1,
-                           gm_dtype_name(a->in[i]->dtype), gm_dtype_name(a->in[0]->dtype));
+            return gm_fail(GM_ERROR_DTYPE, "%s: argument %d is %s, argument 1 %s: floats of one dtype are needed", op,
+                           i + 1, gm_dtype_name(a->in[i]->dtype), gm_dtype_name(a->in[0]->dtype));
     return true;
 }
 
@@ -51,8 +52,8 @@ static bool conv_check_ranks(const char *op, const gm_op_args *a) {
     const conv_attrs *p = a->attrs;
     for (int i = 0; i < 2; i++)
         if (a->in[i]->shape.n != p->n + 2)
-            return gm_fail(GM_ERROR_SHAPE, "%s: %lld dimensions are needed, argument %d is %s", op, (long long)p->n + 2, i + 1,
-                           gm__tensor_shape_str(a->in[i]));
+            return gm_fail(GM_ERROR_SHAPE, "%s: %lld dimensions are needed, argument %d is %s", op, (long long)p->n + 2,
+                           i + 1, gm__tensor_shape_str(a->in[i]));
     return conv_check_attrs(op, p) && conv_check_types(op, a);
 }
 
@@ -82,8 +83,10 @@ static int32_t conv_infer(const gm_op_args *a, gm_spec *out) {
     const char *op = conv_name(p, false);
     if (!conv_check_ranks(op, a)) return -1;
     if (x->shape.d[1] != w->shape.d[1] * p->groups)
-        return gm_fail(GM_ERROR_SHAPE, "%s: input has %lld channels %s, weight wants %lld %s", op, (long long)x->shape.d[1],
-                       gm__tensor_shape_str(x), (long long)(w->shape.d[1] * p->groups), gm__tensor_shape_str(w)), -1;
+        return gm_fail(GM_ERROR_SHAPE, "%s: input has %lld channels %s, weight wants %lld %s", op,
+                       (long long)x->shape.d[1], gm__tensor_shape_str(x), (long long)(w->shape.d[1] * p->groups),
+                       gm__tensor_shape_str(w)),
+               -1;
     if (w->shape.d[0] % p->groups)
         return gm_fail(GM_ERROR_SHAPE, "%s: the %lld output channels of weight %s do not divide into %lld groups", op,
                        (long long)w->shape.d[0], gm__tensor_shape_str(w), (long long)p->groups), -1;
@@ -147,7 +150,9 @@ static int32_t conv_weight_infer(const gm_op_args *a, gm_spec *out) {
 
 /* The driver's description, spatial entries at the end; the batch, channels and sizes are the caller's to add. */
 static gm__conv_shape conv_shape_of(const conv_attrs *p, const gm_shape *x, const gm_shape *y, const int64_t *kernel) {
-    gm__conv_shape s = { .n_spatial = (int32_t)p->n, .batch = x->d[0], .c_in = x->d[1], .c_out = y->d[1], .groups = p->groups };
+    gm__conv_shape s = {
+        .n_spatial = (int32_t)p->n, .batch = x->d[0], .c_in = x->d[1], .c_out = y->d[1], .groups = p->groups
+    };
     for (int i = 0; i < 3; i++) {
         int j = i - (3 - (int)p->n);
         bool used = j >= 0;
@@ -162,7 +167,9 @@ static gm__conv_shape conv_shape_of(const conv_attrs *p, const gm_shape *x, cons
     return s;
 }
 
-static gm_tensor *conv_laid(gm_tensor *x, bool channels_last) { return channels_last ? gm_channels_last(x) : gm_contiguous(x); }
+static gm_tensor *conv_laid(gm_tensor *x, bool channels_last) {
+    return channels_last ? gm_channels_last(x) : gm_contiguous(x);
+}
 
 static bool conv_kernel(const gm_op_args *a, gm_tensor **out) {
     bool last = gm__prefers_channels_last(a->in, 1, a->in[0]->shape.n);
@@ -295,7 +302,8 @@ static gm_tensor *conv_unfold(gm_tensor *y, int dim, int64_t size) {
 static bool conv_batch(const gm_batch_args *a) {
     bool bias = a->n_in > 2 && a->in[2];
     if (!a->mapped[1] && !(bias && a->mapped[2])) {
-        a->out[0] = conv_unfold(gm__call3(a->op, a->attrs, conv_fold(a->in[0]), a->in[1], bias ? a->in[2] : NULL), 0, a->size);
+        a->out[0] =
+            conv_unfold(gm__call3(a->op, a->attrs, conv_fold(a->in[0]), a->in[1], bias ? a->in[2] : NULL), 0, a->size);
         return gm_ok();
     }
     conv_attrs p = *(const conv_attrs *)a->attrs;
@@ -321,8 +329,10 @@ static const gm_case conv_cases[] = {
     { "[2,3,5,7];[4,3,3,3];[4]", CONV_AT(2, 1, { 1, 1, 1 }, { 1, 1, 1 }, { 1, 1 }, { 1, 1 }, { 0 }), 0, 0, 0 },
     { "[2,4,6,5];[6,2,3,2];[6]", CONV_AT(2, 2, { 2, 3, 1 }, { 1, 2, 1 }, { 1, 0 }, { 0, 2 }, { 0 }), 0, 0, 0 },
     { "[2,3,9];[5,3,4]", CONV_AT(1, 1, { 2, 1, 1 }, { 1, 1, 1 }, { 1 }, { 1 }, { 0 }), 0, 0, 0 },
-    { "[1,2,3,4,3];[2,2,2,2,3];[2]", CONV_AT(3, 1, { 1, 2, 1 }, { 1, 1, 1 }, { 0, 1, 1 }, { 0, 1, 1 }, { 0 }), 0, 0, 0 },
-    { 0 } };
+    { "[1,2,3,4,3];[2,2,2,2,3];[2]", CONV_AT(3, 1, { 1, 2, 1 }, { 1, 1, 1 }, { 0, 1, 1 }, { 0, 1, 1 }, { 0 }), 0, 0,
+      0 },
+    { 0 }
+};
 
 const gm_op gm__op_conv = {
     .size = sizeof(gm_op), .name = "conv", .version = 1, .min_in = 2, .max_in = 3, .n_out = 1,
@@ -385,7 +395,8 @@ static bool conv_operands(const char *op, int n, gm_tensor **x, gm_tensor **w, g
     return gm_ok();
 }
 
-static gm_tensor *conv_call(const gm_op *op, const conv_attrs *p, gm_tensor *x, gm_tensor *w, gm_tensor *bias, bool lone) {
+static gm_tensor *conv_call(const gm_op *op, const conv_attrs *p, gm_tensor *x, gm_tensor *w, gm_tensor *bias,
+                            bool lone) {
     gm_tensor *y = gm__call3(op, p, x, w, bias);
     return y && lone ? gm_squeeze(y, 0) : y;
 }
@@ -395,7 +406,8 @@ static gm_tensor *conv_forward(int n, gm_tensor *x, gm_tensor *w, const gm_conv_
     conv_attrs p = { .n = n };
     const char *op = conv_name(&p, false);
     bool lone = false;
-    if (!gm_ok() || !gm__args_take(op, &o, sizeof o, args) || !conv_operands(op, n, &x, &w, &o.bias, &lone)) return NULL;
+    if (!gm_ok() || !gm__args_take(op, &o, sizeof o, args) || !conv_operands(op, n, &x, &w, &o.bias, &lone))
+        return NULL;
     p = conv_options(n, &o);
     for (int i = 0; o.same && i < n && w->shape.n == n + 2; i++) {
         int64_t total = p.dilation[i] * (w->shape.d[2 + i] - 1);
@@ -413,7 +425,8 @@ static gm_tensor *conv_transposed(int n, gm_tensor *x, gm_tensor *w, const gm_co
     conv_attrs p = { .n = n };
     const char *op = conv_name(&p, true);
     bool lone = false;
-    if (!gm_ok() || !gm__args_take(op, &t, sizeof t, args) || !conv_operands(op, n, &x, &w, &t.bias, &lone)) return NULL;
+    if (!gm_ok() || !gm__args_take(op, &t, sizeof t, args) || !conv_operands(op, n, &x, &w, &t.bias, &lone))
+        return NULL;
     gm_conv_args o = { .stride = t.stride, .padding = t.padding, .dilation = t.dilation, .groups = t.groups };
     memcpy(o.strides, t.strides, sizeof o.strides);
     memcpy(o.dilations, t.dilations, sizeof o.dilations);

@@ -1,7 +1,7 @@
 /* diagonal.c: diagonals of matrices, and what is above and below them.
  *
- * `diagonal` is a view: a step along both dimensions at once. Its inverse, `undiagonal`, writes a tensor on the diagonal of
- * zeros; each is the other's gradient. */
+ * `diagonal` is a view: a step along both dimensions at once. Its inverse, `undiagonal`, writes a tensor on the
+ * diagonal of zeros; each is the other's gradient. */
 #include "../math/fp.h"
 #include "ops.h"
 
@@ -69,9 +69,11 @@ static int32_t undiagonal_infer(const gm_op_args *a, gm_spec *out) {
     if (!diagonal_check(a, x->n + 1)) return -1;
     if (x->d[x->n - 1] != diagonal_length(p->rows, p->cols, p->offset))
         return gm_fail(GM_ERROR_SHAPE, "undiagonal: %s on diagonal %lld of %lld rows and %lld columns",
-                       gm__tensor_shape_str(a->in[0]), (long long)p->offset, (long long)p->rows, (long long)p->cols), -1;
+                       gm__tensor_shape_str(a->in[0]), (long long)p->offset, (long long)p->rows, (long long)p->cols),
+               -1;
     out->shape = (gm_shape){ .n = x->n + 1 };
-    for (int i = 0, j = 0; i <= x->n; i++) out->shape.d[i] = i == p->dim0 ? p->rows : i == p->dim1 ? p->cols : x->d[j++];
+    for (int i = 0, j = 0; i <= x->n; i++)
+        out->shape.d[i] = i == p->dim0 ? p->rows : i == p->dim1 ? p->cols : x->d[j++];
     out->dtype = a->in[0]->dtype;
     return 1;
 }

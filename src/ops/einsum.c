@@ -1,8 +1,9 @@
 /* einsum.c: Einstein's summation, as diagonals, sums, products and permutations.
  *
- * A term is a tensor with one label per dimension; no label occurs twice in it. Labels are 0..51 for letters and from 52
- * on for the dimensions that "..." stands for, counted from the right. The terms are contracted from the left: in each
- * step a label is shared and still needed (batch), shared and not needed any more (contracted), or in one term only. */
+ * A term is a tensor with one label per dimension; no label occurs twice in it. Labels are 0..51 for letters and from
+ * 52 on for the dimensions that "..." stands for, counted from the right. The terms are contracted from the left: in
+ * each step a label is shared and still needed (batch), shared and not needed any more (contracted), or in one term
+ * only. */
 #include "../math/fp.h"
 #include "ops.h"
 
@@ -43,7 +44,8 @@ static const char *einsum_parse_term(const einsum_plan *p, const char *c, int ra
     bool dotted = false;
     for (*n = 0; *c && *c != ',' && *c != '-'; c++) {
         if (*c == ' ') continue;
-        if (*n + (*c == '.' ? dots : 1) > GM_MAX_DIMS) return einsum_bad(p, "more dimensions than the operand has", c), NULL;
+        if (*n + (*c == '.' ? dots : 1) > GM_MAX_DIMS)
+            return einsum_bad(p, "more dimensions than the operand has", c), NULL;
         if (einsum_letter(*c) >= 0) label[(*n)++] = einsum_letter(*c);
         else if (!strncmp(c, "...", 3) && !dotted && dots >= 0) {
             for (int i = 0; i < dots; i++) label[(*n)++] = EINSUM_LETTERS + dots - 1 - i;
@@ -178,22 +180,28 @@ static int64_t einsum_volume(const einsum_plan *p, const einsum_roles *r, int ro
 }
 
 /* The term as [batch, second, third] by roles. */
-static gm_tensor *einsum_matrix(const einsum_plan *p, const einsum_term *t, const einsum_roles *r, int second, int third) {
+static gm_tensor *einsum_matrix(const einsum_plan *p, const einsum_term *t, const einsum_roles *r, int second,
+                                int third) {
     int label[3 * GM_MAX_DIMS], n = 0, roles[3] = { EINSUM_BATCH, second, third };
     for (int k = 0; k < 3; k++)
         for (int i = 0; i < r->n[roles[k]]; i++) label[n++] = r->label[roles[k]][i];
     gm_tensor *x = einsum_arranged(p, t, label, n);
-    gm_shape s = { 3, { 0 }, { einsum_volume(p, r, EINSUM_BATCH), einsum_volume(p, r, second), einsum_volume(p, r, third) } };
+    gm_shape s = { 3,
+                   { 0 },
+                   { einsum_volume(p, r, EINSUM_BATCH), einsum_volume(p, r, second), einsum_volume(p, r, third) } };
     return x ? gm_reshape(x, s) : NULL;
 }
 
 static bool einsum_pair(einsum_plan *p, einsum_term *a, const einsum_term *b) {
     einsum_roles r = einsum_assign(p, a, b);
     if (r.n[EINSUM_BATCH] + r.n[EINSUM_ROWS] + r.n[EINSUM_COLS] > GM_MAX_DIMS)
-        return gm_fail(GM_ERROR_SHAPE, "einsum: \"%s\": a product of more than %d dimensions", p->equation, GM_MAX_DIMS);
-    gm_tensor *x = einsum_matrix(p, a, &r, EINSUM_ROWS, EINSUM_INNER), *y = einsum_matrix(p, b, &r, EINSUM_INNER, EINSUM_COLS);
+        return gm_fail(GM_ERROR_SHAPE, "einsum: \"%s\": a product of more than %d dimensions", p->equation,
+                       GM_MAX_DIMS);
+    gm_tensor *x = einsum_matrix(p, a, &r, EINSUM_ROWS, EINSUM_INNER),
+              *y = einsum_matrix(p, b, &r, EINSUM_INNER, EINSUM_COLS);
     if (!x || !y) return false;
-    gm_tensor *z = r.n[EINSUM_INNER] ? gm_matmul(x, y) : gm_mul(x, y); /* no inner labels: [batch, rows, 1] * [batch, 1, cols] */
+    gm_tensor *z =
+        r.n[EINSUM_INNER] ? gm_matmul(x, y) : gm_mul(x, y); /* no inner labels: [batch, rows, 1] * [batch, 1, cols] */
     gm_shape s = { .n = 0 };
     for (int role = EINSUM_BATCH; role <= EINSUM_COLS; role++)
         for (int i = 0; i < r.n[role]; i++) {

@@ -163,7 +163,8 @@ void gm__ew_saves(const gm_op *op, uint32_t *in, uint32_t *out) {
     }
 }
 
-static gm_tensor *ew_partial(const gm_op *op, int i, gm_tensor *g, gm_tensor *const *in, gm_tensor *y, const void *attrs) {
+static gm_tensor *ew_partial(const gm_op *op, int i, gm_tensor *g, gm_tensor *const *in, gm_tensor *y,
+                             const void *attrs) {
     const gm__ew *e = ew_of(op);
     const double *p = e->n_par ? ((const gm__ew_attrs *)attrs)->p : NULL;
     return e->grad[i](g, in[0], e->n_in > 1 ? in[1] : NULL, e->n_in > 2 ? in[2] : NULL, y, p);
@@ -237,7 +238,8 @@ static const gm_attr ew_attrs_2[] = { { "p", GM_ATTR_F64S, 2, offsetof(gm__ew_at
         .cases = ew_cases_##name_, .extra = &ew_##name_, .doc = #expression_,                                          \
     };
 #define EW_UNPACK(...) __VA_ARGS__
-#define EW_F(name, i, p, s, e, g0, g1, g2, ...) EW_RECORD(name, 'F', i, p, s, e, g0, g1, g2, (EW_FLOATS(name)), __VA_ARGS__)
+#define EW_F(name, i, p, s, e, g0, g1, g2, ...) \
+  EW_RECORD(name, 'F', i, p, s, e, g0, g1, g2, (EW_FLOATS(name)), __VA_ARGS__)
 #define EW_I(name, i, p, s, e, g0, g1, g2, ...)                                                                        \
     EW_RECORD(name, 'I', i, p, s, e, g0, g1, g2, (0, 0, EW_INTEGERS(name)), __VA_ARGS__)
 #define EW_N(name, i, p, s, e, g0, g1, g2, ...)                                                                        \

@@ -15,7 +15,8 @@
 typedef struct { double p[2]; } gm__ew_attrs;
 
 typedef enum { GM__EW_SAME, GM__EW_BOOL, GM__EW_COND } gm__ew_gives;
-typedef gm_tensor *(*gm__ew_grad_fn)(gm_tensor *g, gm_tensor *a, gm_tensor *b, gm_tensor *c, gm_tensor *y, const double *p);
+typedef gm_tensor *(*gm__ew_grad_fn)(gm_tensor *g, gm_tensor *a, gm_tensor *b, gm_tensor *c, gm_tensor *y,
+                                     const double *p);
 
 typedef struct {
     const char *expression;

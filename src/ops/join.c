@@ -11,14 +11,16 @@ static bool concat_fits(const gm_op_args *a, int i, int64_t dim) {
     const gm_shape *s = &a->in[i]->shape, *first = &a->in[0]->shape;
     bool fits = s->n == first->n;
     for (int d = 0; fits && d < s->n; d++) fits = d == dim || s->d[d] == first->d[d];
-    return fits || gm_fail(GM_ERROR_SHAPE, "concat: argument %d is %s, argument 1 is %s; only dimension %lld may differ",
-                           i + 1, gm__shape_str(s), gm__shape_str(first), (long long)dim);
+    return fits ||
+           gm_fail(GM_ERROR_SHAPE, "concat: argument %d is %s, argument 1 is %s; only dimension %lld may differ", i + 1,
+                   gm__shape_str(s), gm__shape_str(first), (long long)dim);
 }
 
 static int32_t concat_infer(const gm_op_args *a, gm_spec *out) {
     int64_t dim = ((const concat_attrs *)a->attrs)->dim, total = 0;
     if (dim < 0 || dim >= a->in[0]->shape.n)
-        return gm_fail(GM_ERROR_INDEX, "concat: dimension %lld of %s", (long long)dim, gm__tensor_shape_str(a->in[0])), -1;
+        return gm_fail(GM_ERROR_INDEX, "concat: dimension %lld of %s", (long long)dim, gm__tensor_shape_str(a->in[0])),
+               -1;
     out->dtype = a->in[0]->dtype;
     for (int i = 0; i < a->n_in; i++) {
         if (!concat_fits(a, i, dim)) return -1;
@@ -104,8 +106,8 @@ gm_tensor *gm_stack(gm_tensor *const *tensors, int n, int dim) {
     for (int i = 0; i < n; i++) {
         rows[i] = gm_unsqueeze(tensors[i], dim);
         if (rows[i] && !gm_shape_equal(rows[i]->shape, rows[0]->shape))
-            gm_fail(GM_ERROR_SHAPE, "stack: argument %d is %s, argument 1 is %s", i + 1, gm__tensor_shape_str(tensors[i]),
-                    gm__tensor_shape_str(tensors[0]));
+            gm_fail(GM_ERROR_SHAPE, "stack: argument %d is %s, argument 1 is %s", i + 1,
+                    gm__tensor_shape_str(tensors[i]), gm__tensor_shape_str(tensors[0]));
     }
     if (gm_ok()) y = gm_concat(rows, n, dim);
     gm_free(rows);

@@ -158,7 +158,8 @@ static bool mm_grad(const gm_grad_args *a) {
 static bool mm_batch(const gm_batch_args *a) {
     gm_tensor *in[2];
     int rank = 0;
-    for (int i = 0; i < 2; i++) rank = a->in[i]->shape.n - a->mapped[i] > rank ? a->in[i]->shape.n - a->mapped[i] : rank;
+    for (int i = 0; i < 2; i++)
+        rank = a->in[i]->shape.n - a->mapped[i] > rank ? a->in[i]->shape.n - a->mapped[i] : rank;
     for (int i = 0; i < 2; i++) {
         in[i] = a->in[i];
         int own = a->in[i]->shape.n - 1;
@@ -237,9 +238,10 @@ gm_tensor *gm_bmm(gm_tensor *a, gm_tensor *b) {
 static int32_t linear_infer(const gm_op_args *a, gm_spec *out) {
     const gm_tensor *x = a->in[0], *w = a->in[1], *b = a->n_in > 2 ? a->in[2] : NULL;
     if (x->shape.n < 1 || w->shape.n != 2 || x->shape.d[x->shape.n - 1] != w->shape.d[1])
-        return gm_fail(GM_ERROR_SHAPE, "linear: input %s has %lld features, weight wants %lld %s", gm__tensor_shape_str(x),
-                       (long long)(x->shape.n ? x->shape.d[x->shape.n - 1] : 0),
-                       (long long)(w->shape.n == 2 ? w->shape.d[1] : -1), gm__tensor_shape_str(w)), -1;
+        return gm_fail(GM_ERROR_SHAPE, "linear: input %s has %lld features, weight wants %lld %s",
+                       gm__tensor_shape_str(x), (long long)(x->shape.n ? x->shape.d[x->shape.n - 1] : 0),
+                       (long long)(w->shape.n == 2 ? w->shape.d[1] : -1), gm__tensor_shape_str(w)),
+               -1;
     if (b && (b->shape.n != 1 || b->shape.d[0] != w->shape.d[0]))
         return gm_fail(GM_ERROR_SHAPE, "linear: bias is %s, weight %s wants [%lld]", gm__tensor_shape_str(b),
                        gm__tensor_shape_str(w), (long long)w->shape.d[0]), -1;
@@ -252,7 +254,8 @@ static int32_t linear_infer(const gm_op_args *a, gm_spec *out) {
     return 1;
 }
 
-static void linear_bias_f32(void *env, int64_t batch, int64_t row, int64_t col, int64_t n, void *values, int64_t stride) {
+static void linear_bias_f32(void *env, int64_t batch, int64_t row, int64_t col, int64_t n, void *values,
+                            int64_t stride) {
     const float *b = (const float *)env + col;
     float *y = values;
     (void)batch, (void)row;
@@ -260,7 +263,8 @@ static void linear_bias_f32(void *env, int64_t batch, int64_t row, int64_t col, 
     else for (int64_t i = 0; i < n; i++) y[i * stride] += b[i];
 }
 
-static void linear_bias_f64(void *env, int64_t batch, int64_t row, int64_t col, int64_t n, void *values, int64_t stride) {
+static void linear_bias_f64(void *env, int64_t batch, int64_t row, int64_t col, int64_t n, void *values,
+                            int64_t stride) {
     const double *b = (const double *)env + col;
     double *y = values;
     (void)batch, (void)row;

@@ -11,8 +11,8 @@
 #include <stddef.h>
 #include <string.h>
 
-/* Spatial entries in the order of the shape, unused ones behind: 1, padding 0. `adaptive`: `kernel` holds the sizes of the
- * result. `size`: spatial sizes of gx for avg_pool_grad, else 0. */
+/* Spatial entries in the order of the shape, unused ones behind: 1, padding 0. `adaptive`: `kernel` holds the sizes of
+ * the result. `size`: spatial sizes of gx for avg_pool_grad, else 0. */
 typedef struct {
     int64_t n, adaptive, ceil_mode, exclude_padding, divisor;
     int64_t kernel[3], stride[3], dilation[3], pad_lo[3], pad_hi[3], size[3];
@@ -34,10 +34,11 @@ static bool window_check(const char *op, const window_attrs *p) {
         int64_t reach = p->dilation[i] * (p->kernel[i] - 1) + 1;
         if (p->kernel[i] < 1 || p->stride[i] < 1 || p->dilation[i] < 1 || p->pad_lo[i] < 0 || p->pad_hi[i] < 0 ||
             p->pad_lo[i] >= reach || p->pad_hi[i] >= reach)
-            return gm_fail(GM_ERROR_VALUE, "%s: kernel %lld, stride %lld, dilation %lld, padding %lld and %lld in spatial "
-                           "dimension %d: padding must be less than the kernel", op, (long long)p->kernel[i],
-                           (long long)p->stride[i], (long long)p->dilation[i], (long long)p->pad_lo[i],
-                           (long long)p->pad_hi[i], i);
+            return gm_fail(GM_ERROR_VALUE,
+                           "%s: kernel %lld, stride %lld, dilation %lld, padding %lld and %lld in spatial "
+                           "dimension %d: padding must be less than the kernel",
+                           op, (long long)p->kernel[i], (long long)p->stride[i], (long long)p->dilation[i],
+                           (long long)p->pad_lo[i], (long long)p->pad_hi[i], i);
     }
     return true;
 }
@@ -64,8 +65,8 @@ static bool window_shape(const gm_op_args *a, const gm_shape *shape, gm_shape *o
     for (int i = 0; i < p->n; i++) {
         out->d[2 + i] = window_count(p, i, shape->d[2 + i]);
         if (out->d[2 + i] < 1 || shape->d[2 + i] < 1)
-            return gm_fail(GM_ERROR_SHAPE, "%s: no window of %lld fits into dimension %d of %s", op, (long long)p->kernel[i],
-                           2 + i, gm__shape_str(shape));
+            return gm_fail(GM_ERROR_SHAPE, "%s: no window of %lld fits into dimension %d of %s", op,
+                           (long long)p->kernel[i], 2 + i, gm__shape_str(shape));
         if (__builtin_mul_overflow(volume, shape->d[2 + i], &volume) || volume > INT32_MAX)
             return gm_fail(GM_ERROR_SHAPE, "%s: the pictures of %s are too large", op, gm__shape_str(shape));
     }
@@ -160,7 +161,8 @@ static void window_axis(const window_attrs *a, gm__pool_plan *p, int i, int j, i
 }
 
 /* Fill in sizes and windows; memory for the lists comes back in *lists. */
-static bool window_plan(const window_attrs *a, const gm_shape *x, const gm_shape *y, gm__pool_plan *p, int32_t **lists) {
+static bool window_plan(const window_attrs *a, const gm_shape *x, const gm_shape *y, gm__pool_plan *p,
+                        int32_t **lists) {
     p->batch = x->d[0], p->channels = x->d[1], p->regular = !a->adaptive;
     p->divisor = (double)a->divisor;
     int64_t total = 0;
@@ -203,8 +205,8 @@ static void window_go(const gm__pool_plan *p, window_fn f, bool gradient) {
 static gm_tensor *window_laid(gm_tensor *x, bool last) { return last ? gm_channels_last(x) : gm_contiguous(x); }
 
 /* Run f: x (what the places are found in) and `from` in the layout of `like`. big: the shape of x or gx. */
-static bool window_apply(const gm_op_args *a, window_fn f32, window_fn f64, gm_tensor *like, gm_tensor *x, gm_tensor *from,
-                         gm_tensor *out, const gm_shape *big, const gm_shape *small) {
+static bool window_apply(const gm_op_args *a, window_fn f32, window_fn f64, gm_tensor *like, gm_tensor *x,
+                         gm_tensor *from, gm_tensor *out, const gm_shape *big, const gm_shape *small) {
     bool last = gm__prefers_channels_last(&like, 1, like->shape.n);
     if ((x && !(x = window_laid(x, last))) || (from && !(from = window_laid(from, last)))) return false;
     if (gm_shape_count(*big) == 0) return true;
@@ -342,9 +344,17 @@ const gm_op gm__op_max_pool_index = {
     .cases = max_pool_index_cases, .doc = "where in its picture the largest of each window is",
 };
 const gm_op gm__op_max_pool_grad = {
-    WINDOW_OP(2), .name = "max_pool_grad", .flags = GM_OP_COMPUTE_F32, .saves_in = 2, .diff_in = 1,
-    .infer = window_max_grad_infer, .kernel = max_pool_grad_kernel, .grad = max_pool_grad_grad, .jvp = max_pool_second_jvp,
-    .cases = max_pool_grad_cases, .doc = "the gradient of max_pool",
+    WINDOW_OP(2),
+    .name = "max_pool_grad",
+    .flags = GM_OP_COMPUTE_F32,
+    .saves_in = 2,
+    .diff_in = 1,
+    .infer = window_max_grad_infer,
+    .kernel = max_pool_grad_kernel,
+    .grad = max_pool_grad_grad,
+    .jvp = max_pool_second_jvp,
+    .cases = max_pool_grad_cases,
+    .doc = "the gradient of max_pool",
 };
 const gm_op gm__op_max_pool_pick = {
     WINDOW_OP(2), .name = "max_pool_pick", .flags = GM_OP_COMPUTE_F32, .saves_in = 2, .diff_in = 1,
@@ -354,14 +364,23 @@ const gm_op gm__op_max_pool_pick = {
 
 static const gm_case avg_pool_cases[] = {
     { "[2,3,6,4]", WINDOW(2, .kernel = { 2, 2, 1 }, .stride = { 2, 2, 1 }, .dilation = { 1, 1, 1 }), 0, 0, 0 },
-    { "[1,2,6,7]", WINDOW(2, .ceil_mode = 1, .exclude_padding = 1, .kernel = { 3, 3, 1 }, .stride = { 2, 1, 1 },
-                          .dilation = { 1, 1, 1 }, .pad_lo = { 1, 0 }, .pad_hi = { 1, 1 }), 0, 0, 0 },
-    { "[1,2,3,5,4]", WINDOW(3, .kernel = { 2, 3, 2 }, .stride = { 1, 2, 2 }, .dilation = { 1, 1, 1 }, .pad_lo = { 0, 1, 1 },
-                            .pad_hi = { 0, 1, 1 }), 0, 0, 0 },
-    { "[2,3,7,5]", WINDOW(2, .adaptive = 1, .kernel = { 3, 2, 1 }), 0, 0, 0 }, { 0 } };
+    { "[1,2,6,7]",
+      WINDOW(2, .ceil_mode = 1, .exclude_padding = 1, .kernel = { 3, 3, 1 }, .stride = { 2, 1, 1 },
+             .dilation = { 1, 1, 1 }, .pad_lo = { 1, 0 }, .pad_hi = { 1, 1 }),
+      0, 0, 0 },
+    { "[1,2,3,5,4]",
+      WINDOW(3, .kernel = { 2, 3, 2 }, .stride = { 1, 2, 2 }, .dilation = { 1, 1, 1 }, .pad_lo = { 0, 1, 1 },
+             .pad_hi = { 0, 1, 1 }),
+      0, 0, 0 },
+    { "[2,3,7,5]", WINDOW(2, .adaptive = 1, .kernel = { 3, 2, 1 }), 0, 0, 0 },
+    { 0 }
+};
 static const gm_case avg_pool_grad_cases[] = {
-    { "[2,3,3,2]", WINDOW(2, .kernel = { 2, 2, 1 }, .stride = { 2, 2, 1 }, .dilation = { 1, 1, 1 }, .size = { 6, 4 }), 0, 0, 0 },
-    { "[2,3,3,2]", WINDOW(2, .adaptive = 1, .kernel = { 3, 2, 1 }, .size = { 7, 5 }), 0, 0, 0 }, { 0 } };
+    { "[2,3,3,2]", WINDOW(2, .kernel = { 2, 2, 1 }, .stride = { 2, 2, 1 }, .dilation = { 1, 1, 1 }, .size = { 6, 4 }),
+      0, 0, 0 },
+    { "[2,3,3,2]", WINDOW(2, .adaptive = 1, .kernel = { 3, 2, 1 }, .size = { 7, 5 }), 0, 0, 0 },
+    { 0 }
+};
 
 const gm_op gm__op_avg_pool = {
     WINDOW_OP(1), .name = "avg_pool", .flags = GM_OP_COMPUTE_F32 | GM_OP_LINEAR,

@@ -1,7 +1,7 @@
 /* random.c: operations that draw numbers.
  *
- * A call takes its place in the default stream (seed, module path, count) when it is made and keeps it as attributes, so
- * running it again, in the backward pass for instance, gives the same numbers. */
+ * A call takes its place in the default stream (seed, module path, count) when it is made and keeps it as attributes,
+ * so running it again, in the backward pass for instance, gives the same numbers. */
 #include "../math/fp.h"
 #include "ops.h"
 #include "../base/context.h"
@@ -32,13 +32,15 @@ typedef struct { const random_attrs *p; gm_tensor *y; } random_job;
 
 static void random_reals_f64(const random_attrs *p, int64_t begin, int64_t end, double *y) {
     const gm_kernels *k = gm__kernels();
-    (p->kind == RANDOM_NORMAL ? k->random_normal_f64 : k->random_uniform_f64)((uint64_t)p->key, (uint64_t)p->count, begin, end, y);
+    (p->kind == RANDOM_NORMAL ? k->random_normal_f64 : k->random_uniform_f64)((uint64_t)p->key, (uint64_t)p->count,
+                                                                              begin, end, y);
     for (int64_t i = 0; i < end - begin; i++) y[i] = y[i] * p->scale + p->shift;
 }
 
 static void random_reals_f32(const random_attrs *p, int64_t begin, int64_t end, float *y) {
     const gm_kernels *k = gm__kernels();
-    (p->kind == RANDOM_NORMAL ? k->random_normal_f32 : k->random_uniform_f32)((uint64_t)p->key, (uint64_t)p->count, begin, end, y);
+    (p->kind == RANDOM_NORMAL ? k->random_normal_f32 : k->random_uniform_f32)((uint64_t)p->key, (uint64_t)p->count,
+                                                                              begin, end, y);
     float scale = (float)p->scale, shift = (float)p->shift;
     if (scale == 1 && shift == 0) return;
     for (int64_t i = 0; i < end - begin; i++) y[i] = y[i] * scale + shift;
@@ -79,13 +81,24 @@ static bool random_kernel(const gm_op_args *a, gm_tensor **out) {
 }
 
 const gm_op gm__op_random = {
-    .size = sizeof(gm_op), .name = "random", .version = 1, .min_in = 0, .max_in = 0, .n_out = 1,
-    .flags = GM_OP_NO_GRAD | GM_OP_RANDOM, .attrs_bytes = sizeof(random_attrs), .attrs = random_fields,
-    .infer = random_infer, .kernel = random_kernel,
-    .cases = (const gm_case[]){
-        { "", &(random_attrs){ { 1, { 0 }, { 1000 } }, GM_F32, 0, 7, 3, 1, 0 }, 0, GM_CASE_NO_GRAD | GM_CASE_NO_F64, 0 },
-        { "", &(random_attrs){ { 2, { 0 }, { 33, 31 } }, GM_F32, 1, 7, 4, 2, 1 }, 0, GM_CASE_NO_GRAD | GM_CASE_NO_F64, 0 },
-        { "", &(random_attrs){ { 1, { 0 }, { 77 } }, GM_I64, 2, 7, 5, 10, -3 }, 0, GM_CASE_NO_GRAD | GM_CASE_NO_F64, 0 }, { 0 } },
+    .size = sizeof(gm_op),
+    .name = "random",
+    .version = 1,
+    .min_in = 0,
+    .max_in = 0,
+    .n_out = 1,
+    .flags = GM_OP_NO_GRAD | GM_OP_RANDOM,
+    .attrs_bytes = sizeof(random_attrs),
+    .attrs = random_fields,
+    .infer = random_infer,
+    .kernel = random_kernel,
+    .cases = (const gm_case[]){ { "", &(random_attrs){ { 1, { 0 }, { 1000 } }, GM_F32, 0, 7, 3, 1, 0 }, 0,
+                                  GM_CASE_NO_GRAD | GM_CASE_NO_F64, 0 },
+                                { "", &(random_attrs){ { 2, { 0 }, { 33, 31 } }, GM_F32, 1, 7, 4, 2, 1 }, 0,
+                                  GM_CASE_NO_GRAD | GM_CASE_NO_F64, 0 },
+                                { "", &(random_attrs){ { 1, { 0 }, { 77 } }, GM_I64, 2, 7, 5, 10, -3 }, 0,
+                                  GM_CASE_NO_GRAD | GM_CASE_NO_F64, 0 },
+                                { 0 } },
     .doc = "random numbers of a place in a stream",
 };
 
@@ -93,7 +106,8 @@ const gm_op gm__op_random = {
 static gm_tensor *random_next(gm_shape shape, gm_dtype dtype, int kind, double scale, double shift) {
     if (!gm_ok()) return NULL;
     uint64_t seed, count = gm__stream_next(&seed);
-    random_attrs p = { shape, dtype, kind, (int64_t)gm__stream_key(seed, gm__context()->where), (int64_t)count, scale, shift };
+    random_attrs p = { shape,          dtype, kind, (int64_t)gm__stream_key(seed, gm__context()->where),
+                       (int64_t)count, scale, shift };
     return gm_op_call1(&gm__op_random, NULL, 0, &p);
 }
 
@@ -114,7 +128,9 @@ gm_tensor *gm_randint(gm_shape shape, int64_t low, int64_t high, gm_dtype dtype)
 }
 
 gm_tensor *gm_random_of(gm_random_key key, gm_shape shape, gm_dtype dtype, int kind, double scale, double shift) {
-    random_attrs p = { shape, dtype, kind, (int64_t)gm__stream_key(key.seed, key.path), (int64_t)key.count, scale, shift };
+    random_attrs p = {
+        shape, dtype, kind, (int64_t)gm__stream_key(key.seed, key.path), (int64_t)key.count, scale, shift
+    };
     return gm_op_call1(&gm__op_random, NULL, 0, &p);
 }
 
@@ -126,7 +142,8 @@ gm_tensor *gm_randperm(int64_t n) {
         return NULL;
     }
     GM_SCOPE(scope);
-    gm_tensor *order = gm_arange(0, (double)n, 1, GM_I64), *words = gm_randint((gm_shape){ 1, { 0 }, { n } }, 0, UINT32_MAX, GM_I64);
+    gm_tensor *order = gm_arange(0, (double)n, 1, GM_I64),
+              *words = gm_randint((gm_shape){ 1, { 0 }, { n } }, 0, UINT32_MAX, GM_I64);
     int64_t *p = gm_mutable_data(order);
     const int64_t *w = gm_data(words);
     for (int64_t i = n - 1; p && w && i > 0; i--) {
@@ -142,12 +159,13 @@ gm_tensor *gm_bernoulli(gm_tensor *x) {
 }
 
 /* ---- dropout ----
- * Its own operation: the mask is a function of its place in the stream, so nothing is saved for the backward pass, which
- * is the same operation on the gradient. */
+ * Its own operation: the mask is a function of its place in the stream, so nothing is saved for the backward pass,
+ * which is the same operation on the gradient. */
 
 typedef struct { int64_t key, count, channels; double p; } dropout_attrs;
 static const gm_attr dropout_fields[] = { GM_ATTR(dropout_attrs, key, I64), GM_ATTR(dropout_attrs, count, I64),
-                                          GM_ATTR(dropout_attrs, channels, I64), GM_ATTR(dropout_attrs, p, F64), GM_ATTR_END };
+                                          GM_ATTR(dropout_attrs, channels, I64), GM_ATTR(dropout_attrs, p, F64),
+                                          GM_ATTR_END };
 
 static int32_t dropout_infer(const gm_op_args *a, gm_spec *out) {
     const dropout_attrs *p = a->attrs;
@@ -184,7 +202,8 @@ static void dropout_block(const dropout_job *j, int64_t at, int64_t n) {
 static void dropout_range(void *env, int64_t begin, int64_t end) {
     const dropout_job *j = env;
     int64_t n = gm_shape_count(j->x->shape) / j->per_draw;
-    for (int64_t at = begin * 256; at < end * 256 && at < n; at += 256) dropout_block(j, at, n - at < 256 ? n - at : 256);
+    for (int64_t at = begin * 256; at < end * 256 && at < n; at += 256)
+        dropout_block(j, at, n - at < 256 ? n - at : 256);
 }
 
 static bool dropout_kernel(const gm_op_args *a, gm_tensor **out) {

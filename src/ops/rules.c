@@ -1,4 +1,5 @@
-/* rules.c: the rules that follow from others: tangents of linear operations, tangents through gradients, batches by a loop.
+/* rules.c: the rules that follow from others: tangents of linear operations, tangents through gradients, batches by a
+ * loop.
  *
  * A record without a rule of its own gets one of these, so that no operation is without. */
 #include "../math/fp.h"

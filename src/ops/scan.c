@@ -29,10 +29,14 @@ static int32_t scan_infer(const gm_op_args *a, gm_spec *out) {
     if (!gm__domain(x->dtype))
         return gm_fail(GM_ERROR_DTYPE, "%s: %s is not a number", a->op->name, gm_dtype_name(x->dtype)), -1;
     if (dim < 0 || dim >= x->shape.n)
-        return gm_fail(GM_ERROR_INDEX, "%s: dimension %lld of %s", a->op->name, (long long)dim, gm__tensor_shape_str(x)), -1;
+        return gm_fail(GM_ERROR_INDEX, "%s: dimension %lld of %s", a->op->name, (long long)dim,
+                       gm__tensor_shape_str(x)),
+               -1;
     if (!gm_shape_equal(x->shape, b->shape) || x->dtype != b->dtype)
-        return gm_fail(GM_ERROR_SHAPE, "%s: a is %s %s, b is %s %s; they must be alike", a->op->name, gm_dtype_name(x->dtype),
-                       gm__tensor_shape_str(x), gm_dtype_name(b->dtype), gm__tensor_shape_str(b)), -1;
+        return gm_fail(GM_ERROR_SHAPE, "%s: a is %s %s, b is %s %s; they must be alike", a->op->name,
+                       gm_dtype_name(x->dtype), gm__tensor_shape_str(x), gm_dtype_name(b->dtype),
+                       gm__tensor_shape_str(b)),
+               -1;
     if (a->n_in > 1 && !gm__check_float(x, a->op->name)) return -1;
     out->shape = x->shape;
     out->dtype = gm_is_float(x->dtype) ? x->dtype : GM_I64;

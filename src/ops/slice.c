@@ -15,7 +15,8 @@ static const gm_attr slice_fields[] = { GM_ATTR(slice_attrs, dim, I64),   GM_ATT
 static bool slice_fits(const slice_attrs *p, int64_t size) {
     if (p->count <= 0) return p->count == 0;
     int64_t last;
-    if (__builtin_mul_overflow(p->count - 1, p->step, &last) || __builtin_add_overflow(last, p->start, &last)) return false;
+    if (__builtin_mul_overflow(p->count - 1, p->step, &last) || __builtin_add_overflow(last, p->start, &last))
+        return false;
     return p->start >= 0 && p->start < size && last >= 0 && last < size;
 }
 
@@ -37,7 +38,8 @@ static bool slice_kernel(const gm_op_args *a, gm_tensor **out) {
     gm_tensor *x = a->in[0];
     gm_spec spec;
     if (slice_infer(a, &spec) < 0) return false;
-    out[0] = gm__tensor_over(x->storage, x->offset + (p->count ? p->start * x->stride[p->dim] : 0), &spec.shape, x->dtype);
+    out[0] =
+        gm__tensor_over(x->storage, x->offset + (p->count ? p->start * x->stride[p->dim] : 0), &spec.shape, x->dtype);
     if (!out[0]) return false;
     memcpy(out[0]->stride, x->stride, (size_t)x->shape.n * sizeof *x->stride);
     out[0]->stride[p->dim] *= p->step;
@@ -73,9 +75,11 @@ static int32_t unslice_infer(const gm_op_args *a, gm_spec *out) {
     slice_attrs q = *p;
     if (p->dim >= 0 && p->dim < x->shape.n) q.count = x->shape.d[p->dim];
     if (p->dim < 0 || p->dim >= x->shape.n || p->size < 0 || !slice_fits(&q, p->size))
-        return gm_fail(GM_ERROR_INDEX, "unslice: %s does not fit into %lld from %lld in steps of %lld in dimension %lld",
+        return gm_fail(GM_ERROR_INDEX,
+                       "unslice: %s does not fit into %lld from %lld in steps of %lld in dimension %lld",
                        gm__tensor_shape_str(x), (long long)p->size, (long long)p->start, (long long)p->step,
-                       (long long)p->dim), -1;
+                       (long long)p->dim),
+               -1;
     out->shape = x->shape;
     out->shape.d[p->dim] = p->size;
     out->dtype = x->dtype;
@@ -154,7 +158,8 @@ gm_tensor *gm_select(gm_tensor *x, int dim, int64_t index) {
     if (d < 0) return NULL;
     int64_t size = x->shape.d[d], at = index < 0 ? index + size : index;
     if (at < 0 || at >= size) {
-        gm_fail(GM_ERROR_INDEX, "select: index %lld in dimension %d of %s", (long long)index, d, gm__tensor_shape_str(x));
+        gm_fail(GM_ERROR_INDEX, "select: index %lld in dimension %d of %s", (long long)index, d,
+                gm__tensor_shape_str(x));
         return NULL;
     }
     return gm_squeeze(slice_of(x, d, at, 1, 1), d);

@@ -1,4 +1,5 @@
-/* update.c: optimizer updates in place. They are no operations of the table: nothing is made and nothing differentiated. */
+/* update.c: optimizer updates in place. They are no operations of the table: nothing is made and nothing
+ * differentiated. */
 #include "../math/fp.h"
 #include "ops.h"
 #include "../kernels/kernels.h"
@@ -50,6 +51,7 @@ bool gm_update_sgd(gm_tensor *p, gm_tensor *g, gm_tensor *b, const gm_sgd_scalar
 bool gm_update_adam(gm_tensor *p, gm_tensor *g, gm_tensor *m, gm_tensor *v, const gm_adam_scalars *s) {
     gm_tensor *t[] = { p, g, m, v };
     if (!gm_ok() || !update_check("update_adam", t, 4)) return false;
-    update_job j = { .adam = true, .s = { s->keep1, s->keep2, s->beta2, s->root, s->eps, s->rate, s->weight_decay, s->shrink } };
+    update_job j = { .adam = true,
+                     .s = { s->keep1, s->keep2, s->beta2, s->root, s->eps, s->rate, s->weight_decay, s->shrink } };
     return update_run(&j, t, 4);
 }

@@ -176,7 +176,9 @@ static int32_t permute_infer(const gm_op_args *a, gm_spec *out) {
     for (int i = 0; i < p->n; i++) {
         int64_t d = p->order[i];
         if (d < 0 || d >= p->n || (seen >> d & 1))
-            return gm_fail(GM_ERROR_INDEX, "permute: the order is no permutation: dimension %lld at place %d", (long long)d, i), -1;
+            return gm_fail(GM_ERROR_INDEX, "permute: the order is no permutation: dimension %lld at place %d",
+                           (long long)d, i),
+                   -1;
         seen |= 1u << d;
         out->shape.d[i] = x->shape.d[d];
     }
@@ -258,10 +260,14 @@ static int32_t expand_infer(const gm_op_args *a, gm_spec *out) {
         int64_t have = i < extra ? 1 : x->shape.d[i - extra];
         if (s.d[i] == -1 && i >= extra) s.d[i] = have;
         if (extra < 0 || s.d[i] < 0 || (have != 1 && have != s.d[i]))
-            return gm_fail(GM_ERROR_SHAPE, "expand: %s cannot be broadcast to %s", gm__tensor_shape_str(x), gm__shape_str(&s)), -1;
+            return gm_fail(GM_ERROR_SHAPE, "expand: %s cannot be broadcast to %s", gm__tensor_shape_str(x),
+                           gm__shape_str(&s)),
+                   -1;
     }
     if (extra < 0)
-        return gm_fail(GM_ERROR_SHAPE, "expand: %s cannot be broadcast to %s", gm__tensor_shape_str(x), gm__shape_str(&s)), -1;
+        return gm_fail(GM_ERROR_SHAPE, "expand: %s cannot be broadcast to %s", gm__tensor_shape_str(x),
+                       gm__shape_str(&s)),
+               -1;
     out->shape = s;
     out->dtype = x->dtype;
     return 1;
@@ -341,10 +347,21 @@ static bool flip_batch(const gm_batch_args *a) {
 }
 
 const gm_op gm__op_flip = {
-    .size = sizeof(gm_op), .name = "flip", .version = 1, .min_in = 1, .max_in = 1, .n_out = 1,
-    .flags = GM_OP_VIEW | GM_OP_LINEAR, .attrs_bytes = sizeof(flip_attrs), .attrs = flip_fields,
-    .infer = flip_infer, .kernel = flip_kernel, .grad = flip_grad, .batch = flip_batch,
-    .cases = (const gm_case[]){ { "[2,3]", &(flip_attrs){ 2 }, 0, 0, 0 }, { "[2,3]", &(flip_attrs){ 3 }, 0, 0, 0 }, { 0 } },
+    .size = sizeof(gm_op),
+    .name = "flip",
+    .version = 1,
+    .min_in = 1,
+    .max_in = 1,
+    .n_out = 1,
+    .flags = GM_OP_VIEW | GM_OP_LINEAR,
+    .attrs_bytes = sizeof(flip_attrs),
+    .attrs = flip_fields,
+    .infer = flip_infer,
+    .kernel = flip_kernel,
+    .grad = flip_grad,
+    .batch = flip_batch,
+    .cases =
+        (const gm_case[]){ { "[2,3]", &(flip_attrs){ 2 }, 0, 0, 0 }, { "[2,3]", &(flip_attrs){ 3 }, 0, 0, 0 }, { 0 } },
     .doc = "dimensions in reverse",
 };
 

@@ -1,7 +1,7 @@
 /* optimizer.c: optimizers: one fused pass over each parameter that has a gradient.
  *
- * An optimizer is a rule and its options; the state of a parameter is up to two tensors of its shape. All parameters are
- * looked at before the first one changes, so that a step happens whole or not at all. */
+ * An optimizer is a rule and its options; the state of a parameter is up to two tensors of its shape. All parameters
+ * are looked at before the first one changes, so that a step happens whole or not at all. */
 #include "../math/fp.h"
 #include "../base/args.h"
 #include "gemel/autograd.h"
@@ -48,8 +48,8 @@ static bool optim_take(gm_optimizer *o, const char *op, gm_pack *parameters, int
         gm_tensor *p = gm_pack_at(parameters, i);
         gm_dtype dtype = gm_dtype_of(p);
         if (dtype != GM_F32 && dtype != GM_F64)
-            return gm_fail(GM_ERROR_DTYPE, "%s: \"%s\" is %s; parameters are f32 or f64", op, gm_pack_name(parameters, i),
-                           gm_dtype_name(dtype));
+            return gm_fail(GM_ERROR_DTYPE, "%s: \"%s\" is %s; parameters are f32 or f64", op,
+                           gm_pack_name(parameters, i), gm_dtype_name(dtype));
         if (!gm_is_contiguous(p))
             return gm_fail(GM_ERROR_STATE, "%s: \"%s\" is not contiguous", op, gm_pack_name(parameters, i));
         o->slots[i].p = gm_retain(p);
@@ -94,7 +94,8 @@ static gm_optimizer *optim_adam(const char *op, gm_module *net, double lr, const
                        .beta2 = a.beta2.set ? a.beta2.v : 0.999, .eps = a.eps.set ? a.eps.v : 1e-8,
                        .weight_decay = decoupled ? 0 : wd, .shrink = decoupled ? wd : 0 };
     if (!(o.beta1 >= 0 && o.beta1 < 1) || !(o.beta2 >= 0 && o.beta2 < 1) || !(o.eps >= 0) || !(wd >= 0))
-        return gm_fail(GM_ERROR_VALUE, "%s: beta1 %g, beta2 %g, eps %g, weight_decay %g", op, o.beta1, o.beta2, o.eps, wd),
+        return gm_fail(GM_ERROR_VALUE, "%s: beta1 %g, beta2 %g, eps %g, weight_decay %g", op, o.beta1, o.beta2, o.eps,
+                       wd),
                NULL;
     return optim_new(op, net, &o, 2);
 }

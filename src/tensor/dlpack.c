@@ -36,13 +36,17 @@ struct dlpack_new {
 
 /* ---- data types ---- */
 
-static const struct { gm_dtype dtype; dlpack_dtype foreign; } dlpack_dtypes[] = {
-    { GM_F32, { DLPACK_FLOAT, 32, 1 } },   { GM_F64, { DLPACK_FLOAT, 64, 1 } },    { GM_F16, { DLPACK_FLOAT, 16, 1 } },
-    { GM_BF16, { DLPACK_BFLOAT, 16, 1 } }, { GM_I8, { DLPACK_INT, 8, 1 } },        { GM_I16, { DLPACK_INT, 16, 1 } },
-    { GM_I32, { DLPACK_INT, 32, 1 } },     { GM_I64, { DLPACK_INT, 64, 1 } },      { GM_U8, { DLPACK_UINT, 8, 1 } },
-    { GM_U16, { DLPACK_UINT, 16, 1 } },    { GM_U32, { DLPACK_UINT, 32, 1 } },     { GM_U64, { DLPACK_UINT, 64, 1 } },
-    { GM_BOOL, { DLPACK_BOOL, 8, 1 } },    { GM_F8E4M3, { DLPACK_E4M3FN, 8, 1 } }, { GM_F8E5M2, { DLPACK_E5M2, 8, 1 } },
-    { GM_I4, { DLPACK_INT, 4, 1 } },       { GM_U4, { DLPACK_UINT, 4, 1 } },       { GM_C64, { DLPACK_COMPLEX, 64, 1 } },
+static const struct { gm_dtype dtype; dlpack_dtype foreign;
+} dlpack_dtypes[] = {
+    { GM_F32, { DLPACK_FLOAT, 32, 1 } },  { GM_F64, { DLPACK_FLOAT, 64, 1 } },
+    { GM_F16, { DLPACK_FLOAT, 16, 1 } },  { GM_BF16, { DLPACK_BFLOAT, 16, 1 } },
+    { GM_I8, { DLPACK_INT, 8, 1 } },      { GM_I16, { DLPACK_INT, 16, 1 } },
+    { GM_I32, { DLPACK_INT, 32, 1 } },    { GM_I64, { DLPACK_INT, 64, 1 } },
+    { GM_U8, { DLPACK_UINT, 8, 1 } },     { GM_U16, { DLPACK_UINT, 16, 1 } },
+    { GM_U32, { DLPACK_UINT, 32, 1 } },   { GM_U64, { DLPACK_UINT, 64, 1 } },
+    { GM_BOOL, { DLPACK_BOOL, 8, 1 } },   { GM_F8E4M3, { DLPACK_E4M3FN, 8, 1 } },
+    { GM_F8E5M2, { DLPACK_E5M2, 8, 1 } }, { GM_I4, { DLPACK_INT, 4, 1 } },
+    { GM_U4, { DLPACK_UINT, 4, 1 } },     { GM_C64, { DLPACK_COMPLEX, 64, 1 } },
 };
 enum { DLPACK_N_DTYPES = sizeof dlpack_dtypes / sizeof *dlpack_dtypes };
 
@@ -130,8 +134,8 @@ static bool dlpack_check(const dlpack_tensor *d) {
     if (d->n_dims < 0 || d->n_dims > GM_MAX_DIMS)
         return gm_fail(GM_ERROR_SHAPE, "from_dlpack: %d dimensions, at most %d are possible", d->n_dims, GM_MAX_DIMS);
     if (!dlpack_dtype_in(d->dtype))
-        return gm_fail(GM_ERROR_DTYPE, "from_dlpack: elements of code %d, %d bits, %d lanes are not known", d->dtype.code,
-                       d->dtype.bits, d->dtype.lanes);
+        return gm_fail(GM_ERROR_DTYPE, "from_dlpack: elements of code %d, %d bits, %d lanes are not known",
+                       d->dtype.code, d->dtype.bits, d->dtype.lanes);
     return !d->n_dims || d->shape || gm_fail(GM_ERROR_VALUE, "from_dlpack: the shape is NULL");
 }
 
@@ -146,7 +150,8 @@ static bool dlpack_measure(const dlpack_tensor *d, dlpack_view *v) {
     }
     for (int i = 0; i < d->n_dims && next; i++) {
         if (__builtin_mul_overflow(d->shape[i] - 1, v->strides[i], &reach)) return false;
-        if (__builtin_add_overflow(reach < 0 ? v->below : v->above, reach, reach < 0 ? &v->below : &v->above)) return false;
+        if (__builtin_add_overflow(reach < 0 ? v->below : v->above, reach, reach < 0 ? &v->below : &v->above))
+            return false;
     }
     return next < INT64_MAX / 32 && v->below > INT64_MIN / 32 && v->above < INT64_MAX / 32;
 }

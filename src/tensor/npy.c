@@ -203,7 +203,8 @@ static bool npy_check_size(const npy_header *h, size_t left) {
     char text[400];
     for (int i = 0; i < h->shape.n; i++)
         if (!h->shape.d[i]) needed = 0;
-    for (int i = 0; i < h->shape.n && needed; i++) fits = fits && !__builtin_mul_overflow(needed, h->shape.d[i], &needed);
+    for (int i = 0; i < h->shape.n && needed; i++)
+        fits = fits && !__builtin_mul_overflow(needed, h->shape.d[i], &needed);
     if (fits && (uint64_t)needed == left) return true;
     gm_shape_text(h->shape, text, sizeof text);
     if (!fits) return gm_fail(GM_ERROR_FORMAT, "load_npy: %s: shape: %s is too large", h->file, text);
@@ -274,7 +275,8 @@ bool gm_save_npy(gm_tensor *t, const char *path) {
     if (!gm_ok() || !gm__check_tensor(t, "save_npy", 1)) return false;
     const char *descr = npy_descr(t->dtype);
     if (!descr)
-        return gm_fail(GM_ERROR_DTYPE, "save_npy: NumPy has no %s; convert to another type first", gm_dtype_name(t->dtype));
+        return gm_fail(GM_ERROR_DTYPE, "save_npy: NumPy has no %s; convert to another type first",
+                       gm_dtype_name(t->dtype));
     size_t bytes = (size_t)gm__bytes_of(t->dtype, gm_shape_count(t->shape));
     gm__builder header = { 0 };
     npy_write_header(&header, descr, &t->shape);

@@ -1,5 +1,5 @@
-/* print.c: tensors as text, as NumPy 2 prints arrays with its default options: precision 8, threshold 1000, edge items 3,
- * line width 75 (numpy/_core/arrayprint.py is the definition; tests/tensor/text.txt holds what it printed).
+/* print.c: tensors as text, as NumPy 2 prints arrays with its default options: precision 8, threshold 1000, edge items
+ * 3, line width 75 (numpy/_core/arrayprint.py is the definition; tests/tensor/text.txt holds what it printed).
  *
  * Two passes over the elements that are shown: the first finds the widths that all of them share and whether floats
  * need an exponent, the second writes. A float is its shortest decimal, cut to 8 digits behind the point if it has
@@ -76,7 +76,9 @@ static void print_exponent(gm__builder *out, int exponent, int digits) {
 static int print_exponent_digits(int exponent) { return exponent <= -100 || exponent >= 100 ? 3 : 2; }
 
 /* Columns of the exponent and what marks it. */
-static int print_exponent_columns(const print_state *p) { return p->exponents && p->finite ? p->exponent_digits + 2 : 0; }
+static int print_exponent_columns(const print_state *p) {
+    return p->exponents && p->finite ? p->exponent_digits + 2 : 0;
+}
 
 /* With exponents all have as many digits as the longest, and those past the shortest form are the value's own. */
 static gm__decimal print_digits_padded(const print_state *p, double v) {

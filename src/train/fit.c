@@ -1,7 +1,7 @@
 /* fit.c: the training loop.
  *
- * A step is forward, loss, look at the loss, backward, optimizer: a loss that is not finite ends the training before the
- * parameters take it in. Epoch numbers are means over examples, added in f64 in the order of the batches. */
+ * A step is forward, loss, look at the loss, backward, optimizer: a loss that is not finite ends the training before
+ * the parameters take it in. Epoch numbers are means over examples, added in f64 in the order of the batches. */
 #include "../math/fp.h"
 #include "../base/args.h"
 #include "gemel/autograd.h"
@@ -104,13 +104,15 @@ gm_tensor *gm_predict(gm_module *net, gm_tensor *x) {
 
 static bool fit_check_loss(const fit_run *r, const gm_batch *b, double loss) {
     if (!gm_ok() || isfinite(loss)) return gm_ok();
-    return gm_fail(GM_ERROR_NUMERIC, "fit: the loss is %g at step %lld (epoch %lld, batch %lld): a smaller learning rate?",
-                   loss, (long long)r->step, (long long)b->epoch, (long long)b->index);
+    return gm_fail(GM_ERROR_NUMERIC,
+                   "fit: the loss is %g at step %lld (epoch %lld, batch %lld): a smaller learning rate?", loss,
+                   (long long)r->step, (long long)b->epoch, (long long)b->index);
 }
 
 static bool fit_step(fit_run *r, const gm_batch *b, fit_sums *sums) {
     gm_tensor *y = r->a->step ? NULL : gm_forward(r->net, b->x);
-    gm_tensor *l = r->a->step ? r->a->step(r->a->env, r->net, b) : (r->a->loss ? r->a->loss : gm_classification_loss)(y, b->y);
+    gm_tensor *l =
+        r->a->step ? r->a->step(r->a->env, r->net, b) : (r->a->loss ? r->a->loss : gm_classification_loss)(y, b->y);
     if (gm_ok() && !l) return gm_fail(GM_ERROR_CALLBACK, "fit: the step or loss function returned NULL");
     double loss = gm_item(l);
     if (!fit_check_loss(r, b, loss)) return false;
@@ -130,7 +132,8 @@ static bool fit_log(const fit_run *r, const gm_epoch *e) {
     if (!isnan(e->train.accuracy)) gm_events_scalar(r->events, "accuracy/train", e->epoch, e->train.accuracy);
     if (!e->validation.count) return gm_ok();
     gm_events_scalar(r->events, "loss/validation", e->epoch, e->validation.loss);
-    if (!isnan(e->validation.accuracy)) gm_events_scalar(r->events, "accuracy/validation", e->epoch, e->validation.accuracy);
+    if (!isnan(e->validation.accuracy))
+        gm_events_scalar(r->events, "accuracy/validation", e->epoch, e->validation.accuracy);
     return gm_ok();
 }
 

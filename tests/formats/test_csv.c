@@ -35,7 +35,8 @@ static bool is_text(gm_tensor *t, const char *const *wanted, int64_t n) {
 
 static void types(void) {
     GM_SCOPE(s);
-    gm_pack *p = table("id,x,name,gap,none,mixed\n1,2.5,anna,7,,1\n-2, 1e3 ,\"b,\"\"q\"\"\n\",NA,?,two\n+3,-inf,NA,9,nan,\n");
+    gm_pack *p =
+        table("id,x,name,gap,none,mixed\n1,2.5,anna,7,,1\n-2, 1e3 ,\"b,\"\"q\"\"\n\",NA,?,two\n+3,-inf,NA,9,nan,\n");
     CHECK(gm_pack_count(p) == 6 && !strcmp(gm_pack_name(p, 1), "x"), "%s", gm_error_message());
     CHECK(is_i64(gm_get(p, "id"), (int64_t[]){ 1, -2, 3 }, 3));
     CHECK(is_f32(gm_get(p, "x"), (float[]){ 2.5, 1000, -INFINITY }, 3));

@@ -160,7 +160,8 @@ static void cut_files(void) {
         size_t n = f ? fread(bytes, 1, sizeof bytes, f) : 0;
         if (f) fclose(f);
         int accepted = 0;
-        for (size_t cut = 0; cut + 2 < n; cut += 1 + cut / 40) { /* without its last two bytes a JPEG has all its pixels */
+        for (size_t cut = 0; cut + 2 < n;
+             cut += 1 + cut / 40) { /* without its last two bytes a JPEG has all its pixels */
             char *exact = malloc(cut + 1);
             memcpy(exact, bytes, cut);
             accepted += gm_decode_image(exact, cut) != NULL || gm_error_code() != GM_ERROR_FORMAT;

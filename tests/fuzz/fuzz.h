@@ -1,5 +1,5 @@
-/* fuzz.h: what fuzz targets of readers share: whatever the bytes are, the reader returns something or an error, and when
- * the scope is closed nothing of either is left. */
+/* fuzz.h: what fuzz targets of readers share: whatever the bytes are, the reader returns something or an error, and
+ * when the scope is closed nothing of either is left. */
 #ifndef FUZZ_H
 #define FUZZ_H
 #include "base/object.h"

@@ -65,7 +65,8 @@ static inline void recorded_check(const char *name, gm_tensor *t, double toleran
     if (!text || !t) return;
     recorded_used++;
     int64_t n = strtoll(text, &end, 10);
-    CHECK(n == gm_count(t) && n <= RECORDED_VALUES, "%s has %lld values, recorded %lld", name, (long long)gm_count(t), (long long)n);
+    CHECK(n == gm_count(t) && n <= RECORDED_VALUES, "%s has %lld values, recorded %lld", name, (long long)gm_count(t),
+          (long long)n);
     if (n != gm_count(t) || n > RECORDED_VALUES || !gm_read(t, GM_F64, got, sizeof got)) return;
     double largest = 0, worst = 0;
     for (int64_t i = 0; i < n; i++) {

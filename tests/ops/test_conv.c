@@ -3,22 +3,22 @@
 
 /* The same values and gradients whether x is row-major or channels-last. */
 #define CONV_CASE(name, sx, sw, channels, call)                                                                        \
-    do {                                                                                                               \
-        gm_tensor *v[] = { recorded_variable(1, sx), recorded_variable(2, sw), recorded_variable(3, GM_SHAPE(channels)) }; \
-        gm_tensor *x = v[0], *w = v[1], *b = v[2];                                                                     \
-        gm_tensor *y = call, *first = y;                                                                               \
-        recorded_check_grads(name, y, v, 3, 1e-6);                                                                     \
-        x = gm_channels_last(v[0]);                                                                                    \
-        y = call;                                                                                                      \
-        CHECK(y && gm_is_channels_last(y));                                                                            \
-        CHECK(y && first && gm_item(gm_all(gm_eq(y, first))) == 1, "%s", gm_error_message());                          \
-        gm_backward(gm_sum(gm_mul(y, recorded_input(99, gm_shape_of(y)))));                                            \
-        for (int i = 0; i < 3; i++) {                                                                                  \
-            char text[64];                                                                                             \
-            snprintf(text, sizeof text, "%s.%d", name, i);                                                             \
-            recorded_check(text, gm_gradient_of(v[i]), 1e-6);                                                          \
-        }                                                                                                              \
-    } while (0)
+  do {                                                                                                                 \
+    gm_tensor *v[] = { recorded_variable(1, sx), recorded_variable(2, sw), recorded_variable(3, GM_SHAPE(channels)) }; \
+    gm_tensor *x = v[0], *w = v[1], *b = v[2];                                                                         \
+    gm_tensor *y = call, *first = y;                                                                                   \
+    recorded_check_grads(name, y, v, 3, 1e-6);                                                                         \
+    x = gm_channels_last(v[0]);                                                                                        \
+    y = call;                                                                                                          \
+    CHECK(y &&gm_is_channels_last(y));                                                                                 \
+    CHECK(y &&first &&gm_item(gm_all(gm_eq(y, first))) == 1, "%s", gm_error_message());                                \
+    gm_backward(gm_sum(gm_mul(y, recorded_input(99, gm_shape_of(y)))));                                                \
+    for (int i = 0; i < 3; i++) {                                                                                      \
+      char text[64];                                                                                                   \
+      snprintf(text, sizeof text, "%s.%d", name, i);                                                                   \
+      recorded_check(text, gm_gradient_of(v[i]), 1e-6);                                                                \
+    }                                                                                                                  \
+  } while (0)
 
 static void conv_forward_cases(void) {
     CONV_CASE("conv1d", GM_SHAPE(2, 3, 9), GM_SHAPE(4, 3, 3), 4, gm_conv1d(x, w, .bias = b, .stride = 2, .padding = 1));
@@ -29,16 +29,17 @@ static void conv_forward_cases(void) {
                         .dilations = { 2, 1 }, .groups = 2));
     CONV_CASE("depthwise", GM_SHAPE(1, 5, 6, 6), GM_SHAPE(5, 1, 3, 3), 5,
               gm_conv2d(x, w, .bias = b, .padding = 1, .groups = 5));
-    CONV_CASE("conv3d", GM_SHAPE(1, 2, 4, 5, 4), GM_SHAPE(3, 2, 2, 3, 2), 3,
-              gm_conv3d(x, w, .bias = b, .strides = { 1, 2, 1 }, .padding_low = { 0, 1, 1 }, .padding_high = { 0, 1, 1 }));
+    CONV_CASE(
+        "conv3d", GM_SHAPE(1, 2, 4, 5, 4), GM_SHAPE(3, 2, 2, 3, 2), 3,
+        gm_conv3d(x, w, .bias = b, .strides = { 1, 2, 1 }, .padding_low = { 0, 1, 1 }, .padding_high = { 0, 1, 1 }));
 }
 
 static void conv_transpose_cases(void) {
     CONV_CASE("transpose1d", GM_SHAPE(2, 3, 5), GM_SHAPE(3, 4, 3), 4,
               gm_conv_transpose1d(x, w, .bias = b, .stride = 2, .padding = 1, .output_padding = 1));
     CONV_CASE("transpose2d", GM_SHAPE(2, 4, 4, 3), GM_SHAPE(4, 3, 3, 3), 6,
-              gm_conv_transpose2d(x, w, .bias = b, .strides = { 2, 3 }, .padding_low = { 1, 0 }, .padding_high = { 1, 0 },
-                                  .output_paddings = { 1, 2 }, .groups = 2));
+              gm_conv_transpose2d(x, w, .bias = b, .strides = { 2, 3 }, .padding_low = { 1, 0 },
+                                  .padding_high = { 1, 0 }, .output_paddings = { 1, 2 }, .groups = 2));
     CONV_CASE("transpose3d", GM_SHAPE(1, 2, 3, 2, 3), GM_SHAPE(2, 2, 2, 2, 3), 2,
               gm_conv_transpose3d(x, w, .bias = b, .stride = 2, .dilations = { 1, 2, 1 }));
 }

@@ -34,19 +34,30 @@ static void la_linear(void) {
 }
 
 static void la_einsum(void) {
-    static const struct { const char *equation; gm_shape s[3]; int n; } cases[] = {
+    static const struct { const char *equation; gm_shape s[3]; int n;
+    } cases[] = {
 #define S2(...) { 2, { 0 }, { __VA_ARGS__ } }
 #define S1(a) { 1, { 0 }, { a } }
 #define S3(...) { 3, { 0 }, { __VA_ARGS__ } }
 #define NO { 0, { 0 }, { 0 } }
-        { "bij,bjk->bik", { S3(2, 3, 4), S3(2, 4, 5), NO }, 2 }, { "ij,j", { S2(3, 4), S1(4), NO }, 2 },
-        { "...ij->...ji", { S3(2, 3, 4), NO, NO }, 1 }, { "ii->i", { S2(4, 4), NO, NO }, 1 },
-        { "ij->", { S2(3, 4), NO, NO }, 1 }, { "ii", { S2(4, 4), NO, NO }, 1 }, { "i,j->ij", { S1(3), S1(4), NO }, 2 },
-        { "ij,ij->ij", { S2(3, 4), S2(3, 4), NO }, 2 }, { "...i,...i->...", { S3(2, 3, 4), S2(3, 4), NO }, 2 },
-        { "ij,jk,kl->il", { S2(2, 3), S2(3, 4), S2(4, 5) }, 3 }, { "ijk,jil->kl", { S3(2, 3, 4), S3(3, 2, 5), NO }, 2 },
-        { "b i d, b j d -> b j i", { S3(2, 3, 4), S3(2, 5, 4), NO }, 2 }, { "ba,cad->dcb", { S2(2, 3), S3(4, 3, 2), NO }, 2 },
-        { "ijk,k,i->j", { S3(2, 3, 4), S1(4), S1(2) }, 3 }, { "ij,kl->il", { S2(2, 3), S2(4, 2), NO }, 2 },
-        { "iji,j->ij", { S3(3, 2, 3), S1(2), NO }, 2 }, { "...,...->...", { S2(2, 1), S2(1, 3), NO }, 2 } };
+        { "bij,bjk->bik", { S3(2, 3, 4), S3(2, 4, 5), NO }, 2 },
+        { "ij,j", { S2(3, 4), S1(4), NO }, 2 },
+        { "...ij->...ji", { S3(2, 3, 4), NO, NO }, 1 },
+        { "ii->i", { S2(4, 4), NO, NO }, 1 },
+        { "ij->", { S2(3, 4), NO, NO }, 1 },
+        { "ii", { S2(4, 4), NO, NO }, 1 },
+        { "i,j->ij", { S1(3), S1(4), NO }, 2 },
+        { "ij,ij->ij", { S2(3, 4), S2(3, 4), NO }, 2 },
+        { "...i,...i->...", { S3(2, 3, 4), S2(3, 4), NO }, 2 },
+        { "ij,jk,kl->il", { S2(2, 3), S2(3, 4), S2(4, 5) }, 3 },
+        { "ijk,jil->kl", { S3(2, 3, 4), S3(3, 2, 5), NO }, 2 },
+        { "b i d, b j d -> b j i", { S3(2, 3, 4), S3(2, 5, 4), NO }, 2 },
+        { "ba,cad->dcb", { S2(2, 3), S3(4, 3, 2), NO }, 2 },
+        { "ijk,k,i->j", { S3(2, 3, 4), S1(4), S1(2) }, 3 },
+        { "ij,kl->il", { S2(2, 3), S2(4, 2), NO }, 2 },
+        { "iji,j->ij", { S3(3, 2, 3), S1(2), NO }, 2 },
+        { "...,...->...", { S2(2, 1), S2(1, 3), NO }, 2 }
+    };
 #undef S1
 #undef S2
 #undef S3
@@ -101,7 +112,8 @@ static void la_integers(void) {
             int64_t s = 0;
             for (int k = 0; k < 3; k++) s += a[i / 2 * 3 + k] * b[k * 2 + i % 2];
             gm_tensor *want = gm_cast(gm_scalar_i64(s, GM_I64), types[t]);
-            CHECK(gm_item_i64(gm_select(gm_select(z, 0, i / 2), 0, i % 2)) == gm_item_i64(want), "%s", gm_dtype_name(types[t]));
+            CHECK(gm_item_i64(gm_select(gm_select(z, 0, i / 2), 0, i % 2)) == gm_item_i64(want), "%s",
+                  gm_dtype_name(types[t]));
         }
     }
 }

@@ -80,7 +80,8 @@ static void one_shape(gm_shape s, unsigned mask) {
     gm_tensor *x = gm_from_data(s, GM_F32, data);
     for (int threads = 1; threads <= 3; threads++) {
         gm_set_threads(threads);
-        CHECK(reduce_same(gm_sum_dims(x, dims, k, threads == 2), expected), "mask %u of %lld elements", mask, (long long)n);
+        CHECK(reduce_same(gm_sum_dims(x, dims, k, threads == 2), expected), "mask %u of %lld elements", mask,
+              (long long)n);
     }
     for (int i = 0; i < s.n; i++) order[i] = s.n - 1 - i;
     gm_tensor *strided = gm_permute(gm_copy(gm_permute(x, order, s.n)), order, s.n);
@@ -123,7 +124,8 @@ static void nan_and_ties(void) {
     gm_backward(gm_max(head));
     const float *g = gm_data(gm_gradient_of(head));
     CHECK(g[0] == 0 && g[1] == 1 && g[2] == 0 && g[3] == 0);
-    CHECK(!signbit(item(gm_sum(gm_full(GM_SHAPE(3), -0.0, GM_F32)))) && !signbit(item(gm_sum(gm_full(GM_SCALAR, -0.0, GM_F32)))));
+    CHECK(!signbit(item(gm_sum(gm_full(GM_SHAPE(3), -0.0, GM_F32)))) &&
+          !signbit(item(gm_sum(gm_full(GM_SCALAR, -0.0, GM_F32)))));
 }
 
 static void products_with_zeros(void) {

@@ -1,4 +1,5 @@
-/* test_optim.c: each optimizer against its formula, written out here operation by operation, bit for bit; any threads. */
+/* test_optim.c: each optimizer against its formula, written out here operation by operation, bit for bit; any
+ * threads. */
 #include <gemel/autograd.h>
 #include <gemel/ops.h>
 #include <gemel/optim.h>

@@ -6,7 +6,13 @@
 /* As in dlpack.h, version 1.1. */
 typedef struct { void *data; int32_t device, device_id, n_dims; uint8_t code, bits; uint16_t lanes; int64_t *shape,
     *strides; uint64_t offset; } view;
-typedef struct managed { uint32_t major, minor; void *owner; void (*deleter)(struct managed *); uint64_t flags; view v; } managed;
+typedef struct managed {
+    uint32_t major, minor;
+    void *owner;
+    void (*deleter)(struct managed *);
+    uint64_t flags;
+    view v;
+} managed;
 
 static int deleted;
 static void count_deletion(managed *m) { (void)m, deleted++; }

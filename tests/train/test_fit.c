@@ -44,11 +44,13 @@ static void learns_the_same_for_any_threads(void) {
         gm_dataset *d = problem();
         record r = { 0 };
         gm_metrics before = gm_evaluate(net, d);
-        CHECK(gm_fit(net, d, .optimizer = gm_adamw(net, 1e-2), .batch_size = 32, .epochs = 6, .on_epoch = keep, .env = &r,
-                     .validation = d, .quiet = 1), "%s", gm_error_message());
+        CHECK(gm_fit(net, d, .optimizer = gm_adamw(net, 1e-2), .batch_size = 32, .epochs = 6, .on_epoch = keep,
+                     .env = &r, .validation = d, .quiet = 1),
+              "%s", gm_error_message());
         gm_metrics after = gm_evaluate(net, d, .batch_size = 77);
         CHECK(r.n == 6 && r.loss[5] < 0.5 * r.loss[0], "%g %g", r.loss[0], r.loss[5]);
-        CHECK(before.accuracy < 0.6 && after.accuracy > 0.9 && after.count == N, "%g %g", before.accuracy, after.accuracy);
+        CHECK(before.accuracy < 0.6 && after.accuracy > 0.9 && after.count == N, "%g %g", before.accuracy,
+              after.accuracy);
         const float *w = gm_data(gm_get(gm_parameters(net), "0.weight"));
         if (threads == 1) memcpy(first, w, sizeof first), loss = r.loss[5];
         CHECK(!memcmp(first, w, sizeof first) && loss == r.loss[5], "threads %d", threads);
@@ -105,7 +107,8 @@ static void shuffling(void) {
     CHECK(seen == 1023 && memcmp(order[0], order[1], sizeof order[0]));
     gm_loader_set_epoch(l, 0);
     n = 0;
-    GM_EACH (b, l) for (int64_t k = 0; k < gm_size(b.x, 0); k++) CHECK(((const int64_t *)gm_data(b.x))[k] == order[0][n++]);
+    GM_EACH (b, l)
+        for (int64_t k = 0; k < gm_size(b.x, 0); k++) CHECK(((const int64_t *)gm_data(b.x))[k] == order[0][n++]);
 }
 
 int main(void) {

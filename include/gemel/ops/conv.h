@@ -13,8 +13,8 @@ extern "C" {
 #endif
 
 /* Options of a convolution. One number for all spatial dimensions, or one per dimension in the array, in the order of
- * the shape; an array is used where any of its entries is not zero. Defaults: stride 1, padding 0, dilation 1, groups 1.
- * `same`: padding such that stride 1 keeps the size, the odd one behind (as PyTorch and ONNX SAME_UPPER). */
+ * the shape; an array is used where any of its entries is not zero. Defaults: stride 1, padding 0, dilation 1, groups
+ * 1. `same`: padding such that stride 1 keeps the size, the odd one behind (as PyTorch and ONNX SAME_UPPER). */
 typedef struct {
     size_t size;
     gm_tensor *bias; /* [O] */
@@ -25,7 +25,8 @@ typedef struct {
 } gm_conv_args;
 typedef gm_conv_args gm_conv1d_args, gm_conv2d_args, gm_conv3d_args;
 
-/* x [N, C, W], w [O, C / groups, k] -> [N, O, W'];  W' = floor((W + low + high - dilation (k - 1) - 1) / stride) + 1. */
+/* x [N, C, W], w [O, C / groups, k] -> [N, O, W'];  W' = floor((W + low + high - dilation (k - 1) - 1) / stride) +
+ * 1. */
 GM_API gm_tensor *gm_conv1d_with(gm_tensor *x, gm_tensor *w, const gm_conv1d_args *args);
 /* x [N, C, H, W], w [O, C / groups, kH, kW] -> [N, O, H', W']. */
 GM_API gm_tensor *gm_conv2d_with(gm_tensor *x, gm_tensor *w, const gm_conv2d_args *args);

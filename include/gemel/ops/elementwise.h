@@ -1,7 +1,7 @@
 /* gemel/ops/elementwise.h: one element in, one element out. Shapes broadcast as in NumPy: x [...], y [...] -> their
  * broadcast. Dtypes promote as in PyTorch: tensors of no dimensions count only if their kind is higher. A C scalar is
- * converted once to the dtype of the result; a scalar with a fraction makes an integer tensor f32. Comparisons, logic and
- * tests give bool. Functions of real numbers turn integers into f32. Bounds in ulp: docs/math_ulp.md. */
+ * converted once to the dtype of the result; a scalar with a fraction makes an integer tensor f32. Comparisons, logic
+ * and tests give bool. Functions of real numbers turn integers into f32. Bounds in ulp: docs/math_ulp.md. */
 #ifndef GEMEL_OPS_ELEMENTWISE_H
 #define GEMEL_OPS_ELEMENTWISE_H
 

@@ -13,10 +13,11 @@
 extern "C" {
 #endif
 
-/* The matrix product, as NumPy's: a [..., m, k], b [..., k, n] -> [..., m, n], leading dimensions broadcast. A 1-d a is a
- * row, a 1-d b a column, and the dimension of size 1 that this makes is dropped: [k], [k] -> []. */
+/* The matrix product, as NumPy's: a [..., m, k], b [..., k, n] -> [..., m, n], leading dimensions broadcast. A 1-d a
+ * is a row, a 1-d b a column, and the dimension of size 1 that this makes is dropped: [k], [k] -> []. */
 GM_API gm_tensor *gm_matmul(gm_tensor *a, gm_tensor *b);
-/* x [..., in], w [out, in], bias [out] or NULL -> x w' + bias: [..., out]. The bias is added to the finished product. */
+/* x [..., in], w [out, in], bias [out] or NULL -> x w' + bias: [..., out]. The bias is added to the finished
+ * product. */
 GM_API gm_tensor *gm_linear(gm_tensor *x, gm_tensor *w, gm_tensor *bias);
 /* a [k], b [k] -> []. */
 GM_API gm_tensor *gm_dot(gm_tensor *a, gm_tensor *b);
@@ -24,10 +25,10 @@ GM_API gm_tensor *gm_dot(gm_tensor *a, gm_tensor *b);
 GM_API gm_tensor *gm_outer(gm_tensor *a, gm_tensor *b);
 /* a [B, m, k], b [B, k, n] -> [B, m, n], without broadcasting. */
 GM_API gm_tensor *gm_bmm(gm_tensor *a, gm_tensor *b);
-/* Einstein's summation as NumPy and PyTorch write it: "bij,bjk->bik", "ij,j", "...ij->...ji", "ii->i", "ij->". Letters are
- * labels of dimensions, "..." stands for any further leading ones (which broadcast), blanks are skipped; without "->" the
- * result has the labels that occur once, in alphabetical order, behind "...". Operands are taken from the left to the
- * right: labels that only one of them has are summed first, then each pair is one matrix product. */
+/* Einstein's summation as NumPy and PyTorch write it: "bij,bjk->bik", "ij,j", "...ij->...ji", "ii->i", "ij->". Letters
+ * are labels of dimensions, "..." stands for any further leading ones (which broadcast), blanks are skipped; without
+ * "->" the result has the labels that occur once, in alphabetical order, behind "...". Operands are taken from the
+ * left to the right: labels that only one of them has are summed first, then each pair is one matrix product. */
 GM_API gm_tensor *gm_einsum(const char *equation, gm_tensor *const *operands, int n);
 
 /* x [..., n, m] with zeros above (tril) or below (triu) diagonal k; k = 0 is the main one, k > 0 lies above it. */

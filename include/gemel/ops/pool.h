@@ -1,7 +1,7 @@
 /* gemel/ops/pool.h: windows of a picture to one value each: the largest or the average.
  *
- * Floats only. x may lack the batch dimension, then the result does too. A channels-last x gives a channels-last result.
- * Order of summation: docs/numerics/pool.md. */
+ * Floats only. x may lack the batch dimension, then the result does too. A channels-last x gives a channels-last
+ * result. Order of summation: docs/numerics/pool.md. */
 #ifndef GEMEL_OPS_POOL_H
 #define GEMEL_OPS_POOL_H
 
@@ -11,9 +11,9 @@
 extern "C" {
 #endif
 
-/* Options of a pooling window. One number for all spatial dimensions, or one per dimension in the array, in the order of
- * the shape; an array is used where any of its entries is not zero. Defaults: stride = kernel, padding 0, dilation 1.
- * `ceil_mode`: the last window may begin inside and end outside. `indices` (max only): where to put a tensor of the
+/* Options of a pooling window. One number for all spatial dimensions, or one per dimension in the array, in the order
+ * of the shape; an array is used where any of its entries is not zero. Defaults: stride = kernel, padding 0, dilation
+ * 1. `ceil_mode`: the last window may begin inside and end outside. `indices` (max only): where to put a tensor of the
  * i64 positions of the maxima within their picture, row-major over the spatial dimensions; may be NULL. */
 typedef struct {
     size_t size;
@@ -55,8 +55,8 @@ GM_API gm_tensor *gm_avg_pool1d(gm_tensor *x, int kernel);
 GM_API gm_tensor *gm_avg_pool2d(gm_tensor *x, int kernel);
 GM_API gm_tensor *gm_avg_pool3d(gm_tensor *x, int kernel);
 
-/* As many windows as the result has places: window i of n covers floor(i size / n) .. ceil((i + 1) size / n). A size of 0
- * keeps that of x. The average over whole pictures (all sizes 1) is gm_mean_dims over them.
+/* As many windows as the result has places: window i of n covers floor(i size / n) .. ceil((i + 1) size / n). A size
+ * of 0 keeps that of x. The average over whole pictures (all sizes 1) is gm_mean_dims over them.
  * x [N, C, W] -> [N, C, w]; x [N, C, H, W] -> [N, C, h, w]; x [N, C, D, H, W] -> [N, C, d, h, w]. */
 GM_API gm_tensor *gm_adaptive_avg_pool1d(gm_tensor *x, int64_t w);
 GM_API gm_tensor *gm_adaptive_avg_pool2d(gm_tensor *x, int64_t h, int64_t w);

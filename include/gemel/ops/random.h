@@ -1,8 +1,8 @@
 /* gemel/ops/random.h: random numbers, the same everywhere (docs/numerics.md, "Random numbers").
  *
- * A number is a function of the seed, the path of the module that asks, the call's count and the element's index: Philox,
- * no hidden state but the count. So results do not depend on threads, layout or sharding. The seed is 0 unless gm_seed
- * sets another. No operation here has a gradient except dropout. */
+ * A number is a function of the seed, the path of the module that asks, the call's count and the element's index:
+ * Philox, no hidden state but the count. So results do not depend on threads, layout or sharding. The seed is 0 unless
+ * gm_seed sets another. No operation here has a gradient except dropout. */
 #ifndef GEMEL_OPS_RANDOM_H
 #define GEMEL_OPS_RANDOM_H
 
@@ -12,8 +12,8 @@
 extern "C" {
 #endif
 
-/* A stream of one's own: numbers for (seed, path, count) instead of the default stream's next; the stream's count is left
- * as it is. */
+/* A stream of one's own: numbers for (seed, path, count) instead of the default stream's next; the stream's count is
+ * left as it is. */
 typedef struct { uint64_t seed, count; const char *path; } gm_random_key;
 
 /* Uniform in [0, 1), multiples of 2^-24: f32 or f64 (or rounded to f16, bf16). */

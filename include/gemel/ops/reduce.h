@@ -1,9 +1,10 @@
 /* gemel/ops/reduce.h: many elements to one, along dimensions.
  *
- * Forms: gm_sum(x) over everything -> []; gm_sum_dim(x, dim, keep) over one dimension (negative from the end), which stays
- * with size 1 if `keep`; gm_sum_dims(x, dims, n, keep) over several (n = 0: all). f16 and bf16 are computed in f32 and
- * rounded once. Sums of integers and bool are i64, wrapping; mean, var and std of integers are DTYPE errors that name
- * gm_cast. The order of summation is fixed (docs/numerics.md), so results are the same for any threads and layout. */
+ * Forms: gm_sum(x) over everything -> []; gm_sum_dim(x, dim, keep) over one dimension (negative from the end), which
+ * stays with size 1 if `keep`; gm_sum_dims(x, dims, n, keep) over several (n = 0: all). f16 and bf16 are computed in
+ * f32 and rounded once. Sums of integers and bool are i64, wrapping; mean, var and std of integers are DTYPE errors
+ * that name gm_cast. The order of summation is fixed (docs/numerics.md), so results are the same for any threads and
+ * layout. */
 #ifndef GEMEL_OPS_REDUCE_H
 #define GEMEL_OPS_REDUCE_H
 

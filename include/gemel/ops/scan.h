@@ -12,8 +12,8 @@ extern "C" {
 /* Sums and products of the elements up to each along `dim`. Integers and bool give i64, wrapping. */
 GM_API gm_tensor *gm_cumsum(gm_tensor *x, int dim);
 GM_API gm_tensor *gm_cumprod(gm_tensor *x, int dim);
-/* The recurrence y[t] = a[t] * y[t - 1] + b[t] (one fma), y[0] = b[0], along `dim`: a [...], b [...] of one shape and float
- * dtype -> the same. */
+/* The recurrence y[t] = a[t] * y[t - 1] + b[t] (one fma), y[0] = b[0], along `dim`: a [...], b [...] of one shape and
+ * float dtype -> the same. */
 GM_API gm_tensor *gm_linear_scan(gm_tensor *a, gm_tensor *b, int dim);
 
 #ifdef __cplusplus

@@ -8,7 +8,8 @@
 extern "C" {
 #endif
 
-/* x [...] -> shape, same elements in row-major order; one size may be -1 and is worked out. A view where strides allow. */
+/* x [...] -> shape, same elements in row-major order; one size may be -1 and is worked out. A view where strides
+ * allow. */
 GM_API gm_tensor *gm_reshape(gm_tensor *x, gm_shape shape);
 /* Dimensions first..last (negative from the end) as one. */
 GM_API gm_tensor *gm_flatten_dims(gm_tensor *x, int first, int last);
@@ -23,8 +24,9 @@ GM_API gm_tensor *gm_expand(gm_tensor *x, gm_shape shape);
 /* Without dimension `dim`, which must have size 1; with a new dimension of size 1 at place `dim`. Views. */
 GM_API gm_tensor *gm_squeeze(gm_tensor *x, int dim);
 GM_API gm_tensor *gm_unsqueeze(gm_tensor *x, int dim);
-/* Elements start, start + step, ... before stop of one dimension, as Python's x[start:stop:step]: negative positions count
- * from the end, positions outside are cut; step may be negative (stop INT64_MIN: to the start), never 0. A view. */
+/* Elements start, start + step, ... before stop of one dimension, as Python's x[start:stop:step]: negative positions
+ * count from the end, positions outside are cut; step may be negative (stop INT64_MIN: to the start), never 0. A
+ * view. */
 GM_API gm_tensor *gm_slice(gm_tensor *x, int dim, int64_t start, int64_t stop, int64_t step);
 /* `length` elements from `start` of one dimension; INDEX error if they are not there. A view. */
 GM_API gm_tensor *gm_narrow(gm_tensor *x, int dim, int64_t start, int64_t length);
