@@ -1,7 +1,6 @@
 /* bench_conv.c: convolution forward, data gradient and weight gradient beside oneDNN, layer by layer.
  *
- *     bench_conv [-t THREADS] [-b BATCH] [-s SECONDS for a layer] [-d DIRECTION] [resnet50 | cifar | lenet | mobile
- * ...]
+ *     bench_conv [-t THREADS] [-b BATCH] [-s SECONDS for a layer] [-d DIRECTION] [resnet50|cifar|lenet|mobile ...]
  *
  * oneDNN runs in the layouts it prefers; its reorders are not counted. Gemel runs on plain tensors in both layouts, and
  * everything it does is counted. The three take turns; medians are compared. With one thread the clock is the thread's
