@@ -1,9 +1,8 @@
 /* inspect.c: `gemel inspect`: the metadata and tensors of a safetensors file. */
 #include <stdio.h>
 
-#include <gemel/gemel.h>
-
 #include "command.h"
+#include "model.h"
 
 static const cli_flag inspect_flags[] = { { "json", NULL, "print one JSON object" }, { 0 } };
 

@@ -1,0 +1,73 @@
+/* train.c: `gemel train`: train a model by name on a data set by name, and write it to a file. */
+#include <stdio.h>
+#include <string.h>
+
+#include "command.h"
+#include "model.h"
+
+static const cli_flag train_flags[] = {
+    { "model", "NAME", "lenet or mlp (default lenet)" },
+    { "data", "DATA", "fashion-mnist, or mnist:DIR with the four files of MNIST (default fashion-mnist)" },
+    { "epochs", "N", "passes over the training images (default 1)" },
+    { "batch-size", "N", "images in a step (default 64)" },
+    { "optimizer", "NAME", "sgd (momentum 0.9), adam or adamw (default adamw)" },
+    { "lr", "X", "the learning rate (default 0.001)" },
+    { "seed", "N", "of parameters and of the order of images (default 0)" },
+    { "logdir", "DIR", "write TensorBoard event files there" },
+    { "out", "FILE", "write the model there (.safetensors)" },
+    { "json", NULL, "print one JSON object per epoch" },
+    { 0 },
+};
+
+static const char *const optimizer_names[] = { "sgd", "adam", "adamw", NULL };
+
+static gm_optimizer *new_optimizer(int which, gm_module *net, double lr) {
+    if (which == 0) return gm_sgd(net, lr, .momentum = 0.9);
+    return which == 1 ? gm_adam(net, lr) : gm_adamw(net, lr);
+}
+
+static bool print_json(void *env, const gm_epoch *e) {
+    (void)env;
+    printf("{\"epoch\": %lld, \"steps\": %lld, \"loss\": %.9g, \"accuracy\": %.6f, \"validation_loss\": %.9g, "
+           "\"validation_accuracy\": %.6f, \"seconds\": %.3f}\n",
+           (long long)e->epoch, (long long)e->steps, e->train.loss, e->train.accuracy, e->validation.loss,
+           e->validation.accuracy, e->seconds);
+    fflush(stdout);
+    return true;
+}
+
+static bool print_text(void *env, const gm_epoch *e) {
+    (void)env;
+    printf("epoch %lld: loss %.4f, accuracy %.4f; validation loss %.4f, accuracy %.4f (%.1f s)\n", (long long)e->epoch,
+           e->train.loss, e->train.accuracy, e->validation.loss, e->validation.accuracy, e->seconds);
+    fflush(stdout);
+    return true;
+}
+
+static int train_run(cli_args *args) {
+    int model = cli_choice(args, "model", model_names, 0), rule = cli_choice(args, "optimizer", optimizer_names, 2);
+    int32_t epochs = (int32_t)cli_int(args, "epochs", 1, 1, 1000000);
+    int32_t batch = (int32_t)cli_int(args, "batch-size", 64, 1, 1 << 24);
+    uint64_t seed = (uint64_t)cli_int(args, "seed", 0, 0, INT64_MAX);
+    double lr = cli_real(args, "lr", 1e-3, 0, 1e9);
+    if (args->bad) return CLI_USAGE;
+    const char *data = cli_text(args, "data", "fashion-mnist"), *out = cli_text(args, "out", NULL);
+    gm_seed(seed);
+    gm_dataset *train = model_data(data, GM_SPLIT_TRAIN), *test = model_data(data, GM_SPLIT_TEST);
+    gm_shape in = gm_dataset_shape(train);
+    gm_module *net = gm_ok() ? model_new(model_names[model], in.d, gm_n_classes(train)) : NULL;
+    gm_fit(net, train, .optimizer = new_optimizer(rule, net, lr), .batch_size = batch, .epochs = epochs,
+           .validation = test, .seed = seed, .logdir = cli_text(args, "logdir", NULL),
+           .on_epoch = cli_on(args, "json") ? print_json : print_text);
+    if (out) model_save(net, model_names[model], train, out);
+    return gm_ok() ? CLI_OK : CLI_FAILURE;
+}
+
+const cli_command command_train = {
+    .name = "train",
+    .summary = "Train a model on images and write it to a file",
+    .operands = "",
+    .flags = train_flags,
+    .notes = "The file does not depend on the number of threads, nor on the machine.",
+    .run = train_run,
+};
