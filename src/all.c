@@ -63,6 +63,7 @@
 #include "ops/pool.c"
 #include "ops/random.c"
 #include "ops/reduce.c"
+#include "ops/resize.c"
 #include "ops/rules.c"
 #include "ops/scan.c"
 #include "ops/slice.c"

@@ -12,6 +12,7 @@
 #include "ops/linalg.h"
 #include "ops/pool.h"
 #include "ops/reduce.h"
+#include "ops/resize.h"
 #include "ops/scan.h"
 #include "ops/update.h"
 #include "ops/view.h"

@@ -19,6 +19,7 @@
 #include "matmul_job.h"
 #include "reduce_order.h"
 #include "pool_plan.h"
+#include "resample_plan.h"
 
 typedef struct gm_kernels {
     const char *name; /* avx512, avx2, neon, plain */

@@ -4,3 +4,4 @@
 #include "scan.h"
 #include "optimize.h"
 #include "pool.h"
+#include "resample.h"
