@@ -6,7 +6,8 @@
 
 gm__dispatch_fn gm__dispatch;
 
-static bool call_check_inputs(const gm_op *op, gm_tensor *const *in, int n_in) {
+static bool call_check(const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs) {
+    if (op->attrs_bytes && !attrs) return gm_fail(GM_ERROR_VALUE, "%s: its attributes are missing", op->name);
     if (n_in < op->min_in || (op->max_in >= 0 && n_in > op->max_in))
         return gm_fail(GM_ERROR_VALUE, "%s: %d inputs, %d to %d are taken", op->name, n_in, op->min_in, op->max_in);
     for (int i = 0; i < n_in; i++) {
@@ -18,7 +19,7 @@ static bool call_check_inputs(const gm_op *op, gm_tensor *const *in, int n_in) {
 
 int gm_op_call(const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs, gm_tensor **out, int n_out) {
     for (int i = 0; i < n_out; i++) out[i] = NULL;
-    if (!gm_ok() || !call_check_inputs(op, in, n_in)) return -1;
+    if (!gm_ok() || !call_check(op, in, n_in, attrs)) return -1;
     gm_tensor *all[GM_OP_MAX_OUT] = { NULL };
     int n = gm__dispatch(op, in, n_in, attrs, n_out > GM_OP_MAX_OUT ? out : all);
     if (n_out <= GM_OP_MAX_OUT)
@@ -28,7 +29,7 @@ int gm_op_call(const gm_op *op, gm_tensor *const *in, int n_in, const void *attr
 
 gm_tensor *gm_op_call1(const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs) {
     gm_tensor *out[GM_OP_MAX_OUT] = { NULL };
-    if (!gm_ok() || !call_check_inputs(op, in, n_in)) return NULL;
+    if (!gm_ok() || !call_check(op, in, n_in, attrs)) return NULL;
     return gm__dispatch(op, in, n_in, attrs, out) > 0 ? out[0] : NULL;
 }
 

@@ -220,6 +220,12 @@ static const gm_attr ew_attrs_2[] = { { "p", GM_ATTR_F64S, 2, offsetof(gm__ew_at
 #define EW_ATTRS_1 ew_attrs_1
 #define EW_ATTRS_2 ew_attrs_2
 
+/* Every case of an operation with parameters uses these. */
+static const gm__ew_attrs ew_case_parameters = { { 0.3, 0.9 } };
+#define EW_CASE_0 NULL
+#define EW_CASE_1 &ew_case_parameters
+#define EW_CASE_2 &ew_case_parameters
+
 #define CASE , NULL, 0, 0, 0 }, {
 #define EW_AT(name, domain) (int32_t)offsetof(gm_kernels, ew_##name##_##domain)
 #define EW_FLOATS(name) EW_AT(name, f32), EW_AT(name, f64)
@@ -230,7 +236,7 @@ static const gm_attr ew_attrs_2[] = { { "p", GM_ATTR_F64S, 2, offsetof(gm__ew_at
         .grad = { ew_grad0_##name_, ew_grad1_##name_, ew_grad2_##name_ }, .grad_text = { #g0, #g1, #g2 },              \
         .kernel = { EW_UNPACK kernels },                                                                               \
     };                                                                                                                 \
-    static const gm_case ew_cases_##name_[] = { { __VA_ARGS__, NULL, 0, 0, 0 }, { NULL, NULL, 0, 0, 0 } };             \
+    static const gm_case ew_cases_##name_[] = { { __VA_ARGS__, EW_CASE_##n_par_, 0, 0, 0 }, { NULL, NULL, 0, 0, 0 } };             \
     const gm_op gm__op_##name_ = {                                                                                     \
         .size = sizeof(gm_op), .name = #name_, .version = 1, .min_in = n_in_, .max_in = n_in_, .n_out = 1,             \
         .flags = GM_OP_ELEMENTWISE, .attrs_bytes = n_par_ ? sizeof(gm__ew_attrs) : 0, .attrs = EW_ATTRS_##n_par_,      \
