@@ -135,7 +135,7 @@ static double *case_read(const gm_tensor *t, int64_t *n) {
     return x;
 }
 
-static bool case_same_bits(const gm_tensor *a, const gm_tensor *b) {
+static inline bool case_same_bits(const gm_tensor *a, const gm_tensor *b) {
     if (!a || !b || gm_dtype_of(a) != gm_dtype_of(b) || !gm_shape_equal(gm_shape_of(a), gm_shape_of(b))) return false;
     int64_t n, m;
     double *x = case_read(a, &n), *y = case_read(b, &m);
