@@ -11,9 +11,11 @@
 #include "ops/random.h"
 #include "ops/linalg.h"
 #include "ops/pool.h"
+#include "ops/norm.h"
 #include "ops/reduce.h"
 #include "ops/resize.h"
 #include "ops/scan.h"
+#include "ops/softmax.h"
 #include "ops/update.h"
 #include "ops/view.h"
 

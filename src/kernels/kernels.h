@@ -17,6 +17,7 @@
 #include "../base/dtype.h"
 #include "conv_plan.h"
 #include "matmul_job.h"
+#include "norm_job.h"
 #include "reduce_order.h"
 #include "pool_plan.h"
 #include "resample_plan.h"

@@ -23,7 +23,7 @@ static bool select_machine_has(gm_isa_id isa) {
 #endif
 }
 
-#define SELECT_GROUPS(X) X(base) X(elementwise) X(matmul) X(conv) X(rest)
+#define SELECT_GROUPS(X) X(base) X(elementwise) X(matmul) X(conv) X(reduce) X(rest)
 #define SELECT_DECLARE(group) bool gm__fill_##group(gm_kernels *k, gm_isa_id isa);
 SELECT_GROUPS(SELECT_DECLARE)
 #undef SELECT_DECLARE

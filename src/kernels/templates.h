@@ -3,4 +3,5 @@
 #include "templates_elementwise.h"
 #include "templates_matmul.h"
 #include "templates_conv.h"
+#include "templates_reduce.h"
 #include "templates_rest.h"

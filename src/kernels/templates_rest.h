@@ -1,7 +1,5 @@
 /* templates_rest.h: the templates of the group "rest" (no include guard: see kernels.h). */
 #include "random.h"
-#include "reduce.h"
-#include "scan.h"
 #include "optimize.h"
 #include "pool.h"
 #include "resample.h"
