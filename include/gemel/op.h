@@ -141,6 +141,11 @@ GM_API gm_tensor *gm_op_call1(const gm_op *op, gm_tensor *const *in, int n_in, c
 /* The record of a built-in operation by name, NULL if there is none; and all of them, by index, NULL past the end. */
 GM_API const gm_op *gm_op_find(const char *name);
 GM_API const gm_op *gm_op_at(int index);
+/* Where a rule of the operation comes from: "direct" (the record's own), "elementwise" (from its expressions), "linear"
+ * (the operation itself), "through grad", "loop", "zero" (no derivative) or "none". */
+GM_API const char *gm_op_grad_kind(const gm_op *op);
+GM_API const char *gm_op_jvp_kind(const gm_op *op);
+GM_API const char *gm_op_batch_kind(const gm_op *op);
 
 /* ---- For kernels of one's own ------------------------------------------------------------------------------------ */
 

@@ -44,9 +44,6 @@ bool gm__batch_loop(const gm_batch_args *a);
 /* Apply the tangent or batch rule, direct or derived. */
 bool gm__op_jvp(const gm_jvp_args *a);
 bool gm__op_batch(const gm_batch_args *a);
-/* "direct", "elementwise", "linear", "through grad", "loop" or "none". */
-const char *gm__op_jvp_kind(const gm_op *op);
-const char *gm__op_batch_kind(const gm_op *op);
 
 /* Input i with the batch at axis 0 (expanded if it is not mapped). */
 gm_tensor *gm__batched(const gm_batch_args *a, int i);

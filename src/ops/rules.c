@@ -52,7 +52,7 @@ bool gm__jvp_through_grad(const gm_jvp_args *a) {
     return t != NULL;
 }
 
-const char *gm__op_jvp_kind(const gm_op *op) {
+const char *gm_op_jvp_kind(const gm_op *op) {
     if (op->flags & GM_OP_ELEMENTWISE) return "elementwise";
     if (op->jvp) return "direct";
     if (op->flags & GM_OP_NO_GRAD) return "zero";
@@ -87,7 +87,12 @@ bool gm__batch_loop(const gm_batch_args *a) {
     return ok && gm_ok();
 }
 
-const char *gm__op_batch_kind(const gm_op *op) {
+const char *gm_op_grad_kind(const gm_op *op) {
+    if (op->flags & GM_OP_NO_GRAD) return "zero";
+    return op->flags & GM_OP_ELEMENTWISE ? "elementwise" : op->grad ? "direct" : "none";
+}
+
+const char *gm_op_batch_kind(const gm_op *op) {
     return op->flags & GM_OP_ELEMENTWISE ? "elementwise" : op->batch ? "direct" : op->max_in == 0 ? "none" : "loop";
 }
 

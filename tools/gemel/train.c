@@ -1,6 +1,9 @@
 /* train.c: `gemel train`: train a model by name on a data set by name, and write it to a file. */
+#include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "command.h"
 #include "model.h"
@@ -26,12 +29,22 @@ static gm_optimizer *new_optimizer(int which, gm_module *net, double lr) {
     return which == 1 ? gm_adam(net, lr) : gm_adamw(net, lr);
 }
 
+/* JSON has no NaN: null stands for a number that there is none of. */
+static void print_number(const char *key, double value, int digits) {
+    if (isfinite(value)) printf(", \"%s\": %.*g", key, digits, value);
+    else printf(", \"%s\": null", key);
+}
+
 static bool print_json(void *env, const gm_epoch *e) {
     (void)env;
-    printf("{\"epoch\": %lld, \"steps\": %lld, \"loss\": %.9g, \"accuracy\": %.6f, \"validation_loss\": %.9g, "
-           "\"validation_accuracy\": %.6f, \"seconds\": %.3f}\n",
-           (long long)e->epoch, (long long)e->steps, e->train.loss, e->train.accuracy, e->validation.loss,
-           e->validation.accuracy, e->seconds);
+    printf("{\"epoch\": %lld", (long long)e->epoch);
+    print_number("loss", e->train.loss, 9);
+    print_number("accuracy", e->train.accuracy, 6);
+    print_number("val_loss", e->validation.loss, 9);
+    print_number("val_accuracy", e->validation.accuracy, 6);
+    print_number("seconds", e->seconds, 6);
+    print_number("samples_per_second", (double)e->train.count / e->seconds, 6);
+    printf("}\n");
     fflush(stdout);
     return true;
 }
@@ -44,6 +57,14 @@ static bool print_text(void *env, const gm_epoch *e) {
     return true;
 }
 
+/* Better to know before the training than after it. */
+static bool can_write(const char *path) {
+    char dir[4096];
+    const char *slash = strrchr(path, '/');
+    snprintf(dir, sizeof dir, "%.*s", slash ? (int)(slash - path) + 1 : 1, slash ? path : ".");
+    return !access(dir, W_OK | X_OK);
+}
+
 static int train_run(cli_args *args) {
     int model = cli_choice(args, "model", model_names, 0), rule = cli_choice(args, "optimizer", optimizer_names, 2);
     int32_t epochs = (int32_t)cli_int(args, "epochs", 1, 1, 1000000);
@@ -52,6 +73,7 @@ static int train_run(cli_args *args) {
     double lr = cli_real(args, "lr", 1e-3, 0, 1e9);
     if (args->bad) return CLI_USAGE;
     const char *data = cli_text(args, "data", "fashion-mnist"), *out = cli_text(args, "out", NULL);
+    if (out && !can_write(out)) return cli_failure(args, "--out: cannot write %s: %s", out, strerror(errno));
     gm_seed(seed);
     gm_dataset *train = model_data(data, GM_SPLIT_TRAIN), *test = model_data(data, GM_SPLIT_TEST);
     gm_shape in = gm_dataset_shape(train);
