@@ -4,6 +4,7 @@
 #ifndef GEMEL_OPS_H
 #define GEMEL_OPS_H
 
+#include "ops/attention.h"
 #include "ops/conv.h"
 #include "ops/create.h"
 #include "ops/elementwise.h"

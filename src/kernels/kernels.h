@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "../base/dtype.h"
+#include "attention_plan.h"
 #include "conv_plan.h"
 #include "matmul_job.h"
 #include "norm_job.h"

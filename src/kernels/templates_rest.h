@@ -3,3 +3,4 @@
 #include "optimize.h"
 #include "pool.h"
 #include "resample.h"
+#include "attention.h"
