@@ -7,6 +7,7 @@
 #ifndef GEMEL_NN_H
 #define GEMEL_NN_H
 
+#include "nn/init.h"
 #include "tensor.h"
 
 #ifdef __cplusplus
@@ -40,11 +41,8 @@ GM_API gm_tensor *gm_param(gm_module *m, const char *name, gm_tensor *init);
 /* A tensor that is saved with the parameters but not trained. Returns it. */
 GM_API gm_tensor *gm_buffer(gm_module *m, const char *name, gm_tensor *init);
 
-typedef int32_t gm_init;
-/* CONSTANT: a everywhere. UNIFORM: from [a, b). NORMAL: mean a, deviation b. */
-enum { GM_INIT_CONSTANT = 0, GM_INIT_UNIFORM = 1, GM_INIT_NORMAL = 2 };
-/* A parameter that is filled by this recipe at the first use of the net. The tensor returned is the parameter; its
- * values are defined from then on. Errors: VALUE, DTYPE (f32 and f64 only). */
+/* A parameter that is filled by this recipe (nn/init.h) at the first use of the net. The tensor returned is the
+ * parameter; its values are defined from then on. Errors: VALUE, DTYPE (f32 and f64 only). */
 GM_API gm_tensor *gm_param_init(gm_module *m, const char *name, gm_shape shape, gm_dtype dtype, gm_init kind, double a,
                                 double b);
 
@@ -70,47 +68,15 @@ GM_API gm_module *gm_child_at(const gm_module *m, int64_t index);
 GM_API const char *gm_module_name(const gm_module *m);
 GM_API const char *gm_module_class_name(const gm_module *m);
 
-/* ---- Layers ------------------------------------------------------------------------------------------------------ */
-
-/* One after the other; children "0", "1" ... The list ends with GM_END; gm_sequential(a, b, c) adds it. */
-GM_API gm_module *gm_sequential_list(gm_module *const *modules);
-
-/* x [..., in] -> x weight' + bias [..., out]. weight [out, in], bias [out], both uniform in 1 / sqrt(in) of 0. */
-typedef struct { size_t size; int32_t no_bias; gm_dtype dtype; } gm_nn_linear_args;
-GM_API gm_module *gm_nn_linear_with(int64_t in, int64_t out, const gm_nn_linear_args *args);
-
-/* x [B, in, H, W] -> [B, out, H', W']. weight [out, in / groups, k, k], bias [out], both uniform in 1 / sqrt(fan) of 0,
- * fan = in / groups k k. Defaults: kernel 3, stride 1, padding 0, groups 1. */
-typedef struct {
-    size_t size;
-    int32_t kernel, stride, padding, groups, no_bias;
-    gm_dtype dtype;
-} gm_nn_conv2d_args;
-GM_API gm_module *gm_nn_conv2d_with(int64_t in, int64_t out, const gm_nn_conv2d_args *args);
-
-/* x [B, C, H, W] -> [B, C, H', W']: the largest of k x k. stride: default k. */
-typedef struct { size_t size; int32_t stride, padding; } gm_nn_max_pool2d_args;
-GM_API gm_module *gm_nn_max_pool2d_with(int32_t kernel, const gm_nn_max_pool2d_args *args);
-
-/* [...] -> [...]: the positive part. */
-GM_API gm_module *gm_nn_relu(void);
-/* [B, ...] -> [B, the product of the rest]. */
-GM_API gm_module *gm_nn_flatten(void);
-/* In training, zero each element with probability p and scale the others by 1 / (1 - p). p in [0, 1). */
-GM_API gm_module *gm_nn_dropout(double p);
-
 #ifdef __cplusplus
 }
 #else
 #  define gm_module_new(T)                                                                                             \
       gm_module_new_with(&(gm_module_class){                                                                           \
           .size = sizeof(gm_module_class), .name = #T, .state_bytes = sizeof(T), .forward = T##_forward })
-#  define gm_sequential(...) gm_sequential_list((gm_module *const[]){ __VA_ARGS__, GM_END })
-#  define gm_nn_linear(...) gm__nn_linear(__VA_ARGS__, .size = sizeof(gm_nn_linear_args))
-#  define gm__nn_linear(in, out, ...) gm_nn_linear_with(in, out, &(gm_nn_linear_args){ __VA_ARGS__ })
-#  define gm_nn_conv2d(...) gm__nn_conv2d(__VA_ARGS__, .size = sizeof(gm_nn_conv2d_args))
-#  define gm__nn_conv2d(in, out, ...) gm_nn_conv2d_with(in, out, &(gm_nn_conv2d_args){ __VA_ARGS__ })
-#  define gm_nn_max_pool2d(...) gm__nn_max_pool2d(__VA_ARGS__, .size = sizeof(gm_nn_max_pool2d_args))
-#  define gm__nn_max_pool2d(k, ...) gm_nn_max_pool2d_with(k, &(gm_nn_max_pool2d_args){ __VA_ARGS__ })
 #endif
+
+#include "nn/activation.h"
+#include "nn/layers.h"
+
 #endif

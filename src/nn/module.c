@@ -142,7 +142,7 @@ gm_tensor *gm_param_init(gm_module *m, const char *name, gm_shape shape, gm_dtyp
     if (dtype != GM_F32 && dtype != GM_F64)
         return gm_fail(GM_ERROR_DTYPE, "param_init: \"%s\" of type %s; parameters are f32 or f64", name ? name : "",
                        gm_dtype_name(dtype)), NULL;
-    if (kind < GM_INIT_CONSTANT || kind > GM_INIT_NORMAL)
+    if (kind < GM_INIT_CONSTANT || kind > GM_INIT_KAIMING_NORMAL)
         return gm_fail(GM_ERROR_VALUE, "param_init: %d is no kind of initialiser", kind), NULL;
     gm_scope s = gm_scope_open();
     gm_tensor *t = gm_param(m, name, gm_zeros(shape, dtype));
@@ -175,15 +175,8 @@ static bool module_fill(void *env, const char *path, module_part *p) {
     const uint64_t *seed = env;
     const module_recipe *r = &p->recipe;
     if (p->kind != MODULE_PARAM || !r->wanted) return true;
-    GM_SCOPE(s);
-    gm_shape shape = gm_shape_of(p->t);
-    gm_dtype dtype = gm_dtype_of(p->t);
     gm_random_key key = { *seed, 0, path };
-    gm_tensor *value = NULL;
-    if (r->kind == GM_INIT_CONSTANT) value = gm_full(shape, r->a, dtype);
-    else if (r->kind == GM_INIT_UNIFORM) value = gm_random_of(key, shape, dtype, 0, r->b - r->a, r->a);
-    else value = gm_random_of(key, shape, dtype, 1, r->b, r->a);
-    if (!gm_assign(p->t, value)) return false;
+    if (!gm_init_fill(p->t, r->kind, r->a, r->b, &key)) return false;
     p->recipe.wanted = false;
     return true;
 }

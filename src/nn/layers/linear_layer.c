@@ -7,7 +7,9 @@
 
 #include <math.h>
 
-typedef struct { gm_tensor *weight, *bias; } nn_linear;
+typedef struct {
+    gm_tensor *weight, *bias;
+} nn_linear;
 
 static gm_tensor *nn_linear_forward(gm_module *m, gm_tensor *x) {
     const nn_linear *self = gm_state(m);
@@ -20,7 +22,8 @@ gm_module *gm_nn_linear_with(int64_t in, int64_t out, const gm_nn_linear_args *a
     if (!gm__args_take("nn_linear", &a, sizeof a, args)) return NULL;
     if (in < 1 || out < 1)
         return gm_fail(GM_ERROR_VALUE, "nn_linear: %lld inputs, %lld outputs; both are at least 1", (long long)in,
-                       (long long)out), NULL;
+                       (long long)out),
+               NULL;
     gm_dtype dtype = a.dtype ? a.dtype : GM_F32;
     double bound = 1 / sqrt((double)in); /* Kaiming uniform with a = sqrt(5) */
     gm_module *m = gm_module_new(nn_linear);
