@@ -1,9 +1,7 @@
 /* test_init.c: initialisers: moments, bounds, orthogonality; the same by name as by hand; errors. */
 #include "recorded_nn.h"
 
-typedef struct {
-    double mean, deviation, low, high;
-} moments;
+typedef struct { double mean, deviation, low, high; } moments;
 
 static moments look(gm_tensor *t) {
     double mean = gm_item(gm_mean(t));
@@ -62,9 +60,7 @@ static void orthogonal(void) {
 }
 
 /* A parameter made from a recipe is a function of its name; filling it by the same key by hand gives the same bits. */
-typedef struct {
-    gm_tensor *weight;
-} recipe_state;
+typedef struct { gm_tensor *weight; } recipe_state;
 static gm_tensor *recipe_state_forward(gm_module *m, gm_tensor *x) { return (void)m, x; }
 
 static void by_name(void) {

@@ -24,8 +24,8 @@ enum {
     GM_INIT_KAIMING_NORMAL = 8    /* b: 0 for the fan in, 1 for the fan out. He et al. 2015 */
 };
 
-/* Overwrite t, of a float dtype, by the recipe. `key`: what the numbers are a function of; NULL: the next of the default
- * stream. Errors: VALUE, SHAPE (no fans), DTYPE. */
+/* Overwrite t, of a float dtype, by the recipe. `key`: what the numbers are a function of; NULL: the next of the
+ * default stream. Errors: VALUE, SHAPE (no fans), DTYPE. */
 GM_API bool gm_init_fill(gm_tensor *t, gm_init kind, double a, double b, const gm_random_key *key);
 
 /* From the default stream. */
@@ -45,8 +45,8 @@ GM_API bool gm_init_orthogonal(gm_tensor *t, double gain);
 /* Ones on the diagonal of t [n, m]. */
 GM_API bool gm_init_eye(gm_tensor *t);
 
-/* The gain for what follows a layer: "linear", "conv", "sigmoid" 1, "tanh" 5/3, "relu" sqrt(2), "leaky_relu" sqrt(2 / (1 +
- * slope^2)), "selu" 3/4. VALUE and NaN for another name. */
+/* The gain for what follows a layer: "linear", "conv", "sigmoid" 1, "tanh" 5/3, "relu" sqrt(2), "leaky_relu"
+ * sqrt(2 / (1 + slope^2)), "selu" 3/4. VALUE and NaN for another name. */
 GM_API double gm_init_gain(const char *nonlinearity, double slope);
 
 #ifdef __cplusplus

@@ -23,7 +23,8 @@ GM_API gm_module *gm_nn_linear_with(int64_t in, int64_t out, const gm_nn_linear_
 
 /* ---- convolution ---- */
 
-/* Defaults: kernel 3, stride 1, padding 0, dilation 1, groups 1, f32. `same`: padding that keeps the size at stride 1. */
+/* Defaults: kernel 3, stride 1, padding 0, dilation 1, groups 1, f32. `same`: padding that keeps the size at
+ * stride 1. */
 typedef struct {
     size_t size;
     int32_t kernel, stride, padding, groups, no_bias;
@@ -94,10 +95,16 @@ GM_API gm_module *gm_nn_global_max_pool(void);
 
 /* ---- upsampling ---- */
 
-/* x [B, C, H, W] -> [B, C, h, w] or, with `scale`, [B, C, floor(scale H), floor(scale W)]; [B, C, W] likewise. mode as in
- * gemel/ops/resize.h; PyTorch's default is GM_RESIZE_NEAREST, this one's GM_RESIZE_LINEAR. VALUE unless one of scale and
- * (h, w) is given. */
-typedef struct { size_t size; double scale; int64_t h, w; gm_resize_mode mode; int32_t align_corners; } gm_nn_upsample_args;
+/* x [B, C, H, W] -> [B, C, h, w] or, with `scale`, [B, C, floor(scale H), floor(scale W)]; [B, C, W] likewise. mode as
+ * in gemel/ops/resize.h; PyTorch's default is GM_RESIZE_NEAREST, this one's GM_RESIZE_LINEAR. VALUE unless one of scale
+ * and (h, w) is given. */
+typedef struct {
+    size_t size;
+    double scale;
+    int64_t h, w;
+    gm_resize_mode mode;
+    int32_t align_corners;
+} gm_nn_upsample_args;
 GM_API gm_module *gm_nn_upsample_with(const gm_nn_upsample_args *args);
 
 /* ---- dropout: in training; evaluation returns x ---- */

@@ -4,9 +4,7 @@
 #include "gemel/nn.h"
 #include "gemel/ops.h"
 
-typedef struct {
-    double a, b;
-} activation_numbers;
+typedef struct { double a, b; } activation_numbers;
 
 static gm_module *activation_new(const char *name, gm_forward_fn forward, double a, double b) {
     gm_module_class c = {
@@ -100,9 +98,7 @@ static gm_tensor *nn_glu_forward(gm_module *m, gm_tensor *x) {
 
 gm_module *gm_nn_glu(int32_t dim) { return activation_new("nn_glu", nn_glu_forward, dim, 0); }
 
-typedef struct {
-    gm_tensor *weight;
-} nn_prelu;
+typedef struct { gm_tensor *weight; } nn_prelu;
 
 static gm_tensor *nn_prelu_forward(gm_module *m, gm_tensor *x) {
     const nn_prelu *self = gm_state(m);
@@ -128,9 +124,7 @@ gm_module *gm_nn_prelu(int64_t channels) {
     return gm_ok() ? m : NULL;
 }
 
-typedef struct {
-    gm_tensor *(*f)(gm_tensor *x);
-} nn_unary;
+typedef struct { gm_tensor *(*f)(gm_tensor *x); } nn_unary;
 
 static gm_tensor *nn_unary_forward(gm_module *m, gm_tensor *x) {
     const nn_unary *self = gm_state(m);

@@ -9,16 +9,8 @@
 #include <math.h>
 #include <string.h>
 
-typedef struct {
-    gm_tensor *weight, *bias;
-    gm_conv_args op;
-    int32_t dims;
-} conv_state;
-typedef struct {
-    gm_tensor *weight, *bias;
-    gm_conv_transpose_args op;
-    int32_t dims;
-} conv_transpose_state;
+typedef struct { gm_tensor *weight, *bias; gm_conv_args op; int32_t dims; } conv_state;
+typedef struct { gm_tensor *weight, *bias; gm_conv_transpose_args op; int32_t dims; } conv_transpose_state;
 
 static gm_tensor *conv_layer_forward(gm_module *m, gm_tensor *x) {
     const conv_state *self = gm_state(m);
@@ -45,9 +37,7 @@ static void conv_spread(int32_t *to, const int32_t *array, int32_t one, int32_t 
     for (int i = 0; i < 3; i++) to[i] = any ? array[i] : one ? one : otherwise;
 }
 
-typedef struct {
-    int32_t kernel[3], stride[3], padding[3], dilation[3], groups;
-} conv_numbers;
+typedef struct { int32_t kernel[3], stride[3], padding[3], dilation[3], groups; } conv_numbers;
 
 static bool conv_check(const char *name, int dims, int64_t in, int64_t out, const conv_numbers *c) {
     bool good = in >= 1 && out >= 1 && c->groups >= 1 && in % c->groups == 0 && out % c->groups == 0;

@@ -6,9 +6,7 @@
 
 #include <math.h>
 
-typedef struct {
-    double p;
-} dropout_state;
+typedef struct { double p; } dropout_state;
 
 static gm_module *dropout_new(const char *name, gm_forward_fn forward, double p) {
     if (!gm_ok()) return NULL;

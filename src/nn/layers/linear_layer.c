@@ -7,9 +7,7 @@
 
 #include <math.h>
 
-typedef struct {
-    gm_tensor *weight, *bias;
-} nn_linear;
+typedef struct { gm_tensor *weight, *bias; } nn_linear;
 
 static gm_tensor *nn_linear_forward(gm_module *m, gm_tensor *x) {
     const nn_linear *self = gm_state(m);

@@ -7,18 +7,9 @@
 
 #include <string.h>
 
-typedef struct {
-    gm_max_pool_args op;
-    int32_t kernel, dims;
-} max_pool_state;
-typedef struct {
-    gm_avg_pool_args op;
-    int32_t kernel, dims;
-} avg_pool_state;
-typedef struct {
-    int64_t d[3];
-    int32_t dims, max;
-} adaptive_pool_state;
+typedef struct { gm_max_pool_args op; int32_t kernel, dims; } max_pool_state;
+typedef struct { gm_avg_pool_args op; int32_t kernel, dims; } avg_pool_state;
+typedef struct { int64_t d[3]; int32_t dims, max; } adaptive_pool_state;
 
 static gm_module *pool_new(const char *name, size_t state_bytes, gm_forward_fn forward) {
     gm_module_class c = { .size = sizeof c, .name = name, .state_bytes = state_bytes, .forward = forward };

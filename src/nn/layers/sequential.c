@@ -5,9 +5,7 @@
 
 #include <stdio.h>
 
-typedef struct {
-    int64_t n;
-} sequential;
+typedef struct { int64_t n; } sequential;
 
 static gm_tensor *sequential_forward(gm_module *m, gm_tensor *x) {
     const sequential *self = gm_state(m);

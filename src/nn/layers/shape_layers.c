@@ -4,16 +4,9 @@
 #include "gemel/nn.h"
 #include "gemel/ops.h"
 
-typedef struct {
-    int32_t first, last;
-} nn_flatten;
-typedef struct {
-    gm_shape shape;
-    int32_t dim;
-} nn_unflatten;
-typedef struct {
-    int32_t reserved;
-} nn_identity;
+typedef struct { int32_t first, last; } nn_flatten;
+typedef struct { gm_shape shape; int32_t dim; } nn_unflatten;
+typedef struct { int32_t reserved; } nn_identity;
 
 static gm_tensor *nn_identity_forward(gm_module *m, gm_tensor *x) { return (void)m, x; }
 gm_module *gm_nn_identity(void) { return gm_module_new(nn_identity); }

@@ -7,9 +7,7 @@
 
 #include <math.h>
 
-typedef struct {
-    gm_nn_upsample_args a;
-} nn_upsample;
+typedef struct { gm_nn_upsample_args a; } nn_upsample;
 
 static gm_tensor *nn_upsample_forward(gm_module *m, gm_tensor *x) {
     const nn_upsample *self = gm_state(m);
