@@ -63,6 +63,8 @@
 #include "ops/diagonal.c"
 #include "ops/einsum.c"
 #include "ops/elementwise.c"
+#include "ops/gather.c"
+#include "ops/indexing.c"
 #include "ops/join.c"
 #include "ops/layer_norm.c"
 #include "ops/matmul.c"

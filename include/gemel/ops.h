@@ -8,6 +8,7 @@
 #include "ops/conv.h"
 #include "ops/create.h"
 #include "ops/elementwise.h"
+#include "ops/index.h"
 #include "ops/join.h"
 #include "ops/random.h"
 #include "ops/linalg.h"

@@ -20,6 +20,7 @@
 #include "matmul_job.h"
 #include "norm_job.h"
 #include "reduce_order.h"
+#include "index_job.h"
 #include "pool_plan.h"
 #include "resample_plan.h"
 

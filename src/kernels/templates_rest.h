@@ -1,4 +1,5 @@
 /* templates_rest.h: the templates of the group "rest" (no include guard: see kernels.h). */
+#include "index.h"
 #include "random.h"
 #include "optimize.h"
 #include "pool.h"

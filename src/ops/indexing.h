@@ -1,0 +1,28 @@
+/* indexing.h: what operations that take indices share: reading and checking them, and the driver that walks them. */
+#ifndef GM_OPS_INDEXING_H
+#define GM_OPS_INDEXING_H
+
+#include "../kernels/kernels.h"
+#include "ops.h"
+
+/* What happens to data[.., index, ..] and other[..] at each place of the index. */
+typedef enum { GM__INDEX_GATHER, GM__INDEX_SCATTER, GM__INDEX_ADD } gm__index_action;
+
+/* Indices as i64 without the dimensions that only repeat them: at[row-major], of `count`, and their steps along the
+ * dimensions of the tensor they came from (0 where repeated). */
+typedef struct { const int64_t *at; int64_t count, step[GM_MAX_DIMS]; } gm__indices;
+
+/* False after a DTYPE error if t does not hold integers. */
+bool gm__index_dtype(const char *op, const gm_tensor *t);
+/* The values of `index` in *out; they live in the innermost scope. */
+bool gm__index_read(gm_tensor *index, gm__indices *out);
+/* False after an INDEX error that names the first index that is not in low..size-1, its position and the size. */
+bool gm__index_check(const char *op, const gm__indices *index, int64_t low, int64_t size);
+/* For every place of the index (shape `shape`): data and other in step, `dim` of data replaced by the index. Indices
+ * must have been checked. In order along `dim` for SCATTER and ADD, whatever the threads. */
+void gm__index_walk(gm__index_action action, const gm_shape *shape, int dim, const gm__indices *index,
+                    const gm_tensor *data, const gm_tensor *other);
+/* Zero the memory of y, in threads where it pays. */
+void gm__zero(gm_tensor *y);
+
+#endif
