@@ -100,6 +100,8 @@ static double decimal_value(const char *s, const decimal_scan_result *r) {
     return r->negative ? -d : d;
 }
 
+size_t gm__decimal_length(const char *text, size_t n) { return decimal_scan(text, n).used; }
+
 double gm__decimal_f64(const char *text, size_t n, size_t *used) {
     decimal_scan_result r = decimal_scan(text, n);
     *used = r.used;

@@ -8,6 +8,8 @@
  * "inf", "nan" and hexadecimal are none. Values too large become infinite. */
 double gm__decimal_f64(const char *text, size_t n, size_t *used);
 float gm__decimal_f32(const char *text, size_t n, size_t *used);
+/* The length of the number alone. */
+size_t gm__decimal_length(const char *text, size_t n);
 
 /* Decimal digits of a finite value's magnitude: d1.d2d3... * 10^exponent, no trailing zeros, at least one digit. */
 typedef struct { int n, exponent; char digit[32]; } gm__decimal;

@@ -152,7 +152,8 @@ static csv_kind csv_kind_of(csv_field f) {
     int64_t i;
     double d;
     f = csv_trimmed(f);
-    return csv_integer(f, &i) ? CSV_INTEGER : csv_f64(f, &d) ? CSV_NUMBER : CSV_TEXT;
+    if (csv_integer(f, &i)) return CSV_INTEGER;
+    return (f.n && gm__decimal_length(f.at, f.n) == f.n) || csv_infinite(f, &d) ? CSV_NUMBER : CSV_TEXT;
 }
 
 /* ---- the header ---- */
