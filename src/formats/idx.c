@@ -31,12 +31,15 @@ static bool idx_need(gm__gzip *g, void *into, int64_t n, int64_t at) {
 
 static bool idx_read_sizes(const gm__gzip *g, const uint8_t *b, int n, idx_header *h) {
     h->shape = (gm_shape){ .n = n };
+    bool empty = false;
     h->total = h->unit;
     for (int i = 0; i < n; i++, b += 4) {
-        h->shape.d[i] = (int64_t)b[0] << 24 | b[1] << 16 | b[2] << 8 | b[3];
-        if (__builtin_mul_overflow(h->total, h->shape.d[i], &h->total) || h->total > (int64_t)1 << 46)
+        int64_t size = h->shape.d[i] = (int64_t)b[0] << 24 | b[1] << 16 | b[2] << 8 | b[3];
+        empty |= size == 0;
+        if (__builtin_mul_overflow(h->total, size ? size : 1, &h->total) || h->total > (int64_t)1 << 46)
             return gm_fail(GM_ERROR_FORMAT, "load_idx: %s: the sizes of its header are impossible", g->file);
     }
+    if (empty) h->total = 0;
     return true;
 }
 

@@ -117,14 +117,15 @@ static bool safetensors_read_shape(const safetensors_reader *r, const gm__json *
     return true;
 }
 
-/* Bytes of the elements; false if the product overflows. */
+/* Bytes of the elements; false if the product of the sizes (zeros aside) overflows. */
 static bool safetensors_bytes(const gm_shape *shape, gm_dtype dtype, uint64_t *bytes) {
     int64_t bits = gm_dtype_bits(dtype);
-    for (int i = 0; i < shape->n; i++)
-        if (!shape->d[i]) return *bytes = 0, true;
-    for (int i = 0; i < shape->n; i++)
-        if (__builtin_mul_overflow(bits, shape->d[i], &bits) || bits > INT64_MAX - 7) return false;
-    *bytes = (uint64_t)(bits + 7) / 8;
+    bool empty = false;
+    for (int i = 0; i < shape->n; i++) {
+        empty |= shape->d[i] == 0;
+        if (__builtin_mul_overflow(bits, shape->d[i] ? shape->d[i] : 1, &bits) || bits > INT64_MAX - 7) return false;
+    }
+    *bytes = empty ? 0 : (uint64_t)(bits + 7) / 8;
     return true;
 }
 

@@ -198,13 +198,15 @@ static gm_tensor *npy_copy(const npy_header *h, const uint8_t *data) {
 
 /* The bytes that the shape asks for must be what is left of the file. */
 static bool npy_check_size(const npy_header *h, size_t left) {
-    int64_t needed = gm__element_bytes(h->dtype);
-    bool fits = true;
+    int64_t needed = gm_dtype_bits(h->dtype), size; /* in bits, as tensors count */
+    bool fits = true, empty = false;
     char text[400];
-    for (int i = 0; i < h->shape.n; i++)
-        if (!h->shape.d[i]) needed = 0;
-    for (int i = 0; i < h->shape.n && needed; i++)
-        fits = fits && !__builtin_mul_overflow(needed, h->shape.d[i], &needed);
+    for (int i = 0; i < h->shape.n && fits; i++) {
+        size = h->shape.d[i];
+        empty |= size == 0;
+        fits = !__builtin_mul_overflow(needed, size ? size : 1, &needed) && needed <= INT64_MAX - 7;
+    }
+    needed = empty ? 0 : needed / 8;
     if (fits && (uint64_t)needed == left) return true;
     gm_shape_text(h->shape, text, sizeof text);
     if (!fits) return gm_fail(GM_ERROR_FORMAT, "load_npy: %s: shape: %s is too large", h->file, text);

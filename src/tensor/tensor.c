@@ -53,8 +53,8 @@ static int64_t tensor_bytes(const gm_shape *shape, gm_dtype dtype) {
     bool empty = false;
     if (!n) return gm_fail(GM_ERROR_DTYPE, "tensor: %d is no dtype", dtype), -1;
     if (!tensor_check_sizes(shape, &empty)) return -1;
-    for (int i = 0; !empty && i < shape->n; i++)
-        if (__builtin_mul_overflow(n, shape->d[i], &n) || n > INT64_MAX - 7)
+    for (int i = 0; i < shape->n; i++) /* empty ones too: strides are products of the other sizes */
+        if (__builtin_mul_overflow(n, shape->d[i] ? shape->d[i] : 1, &n) || n > INT64_MAX - 7)
             return gm_fail(GM_ERROR_SHAPE, "tensor: %s is too large", gm__shape_str(shape)), -1;
     return empty ? 0 : (n + 7) / 8;
 }

@@ -32,6 +32,8 @@ static void bad_files(void) {
     CHECK(refused("\0\0\x08\2\0\0\0\2\0\0\0\3abcdefg", 19, "after the values"));
     CHECK(refused("\0\0\x08\1\x7f\xff\xff\xff" "ab", 10, "promises 2147483647 bytes"));
     CHECK(refused("\0\0\x08\3\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 16, "impossible"));
+    CHECK(refused("\0\0\x08\4\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 20, "impossible"),
+          "empty, but not possible");
     CHECK(refused("\0\0\x08\3\0\0\0\2\0\0", 10, "ends after 10 bytes"));
     CHECK(refused("\0\0\x07\1\0\0\0\1a", 9, "no IDX file: it begins 00 00 07 01"));
     CHECK(refused("\0\0\x08\0a", 5, "no IDX file") && refused("\0\0\x08\x09", 4, "no IDX file"));

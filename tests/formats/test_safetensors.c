@@ -127,6 +127,7 @@ static void hostile_fields(void) {
     CHECK(refused(ONE("\"F32\"", "[1.5]", "[0,8]"), 8, "non-negative integer"));
     CHECK(refused(ONE("\"F32\"", "{}", "[0,8]"), 8, "no array"));
     CHECK(refused(ONE("\"F32\"", "[4611686018427387904,4]", "[0,8]"), 8, "too large"));
+    CHECK(refused(ONE("\"F32\"", "[0,4611686018427387904,4]", "[0,0]"), 0, "too large"));
     CHECK(refused(ONE("\"F32\"", "[9223372036854775807]", "[0,8]"), 8, "too large"));
     CHECK(refused(ONE("\"F32\"", "[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]", "[0,4]"), 4, "17 dimensions, at most 16"));
     CHECK(refused(ONE("\"F32\"", "[2]", "[8,0]"), 8, "begin <= end"));

@@ -3,6 +3,7 @@
 #include "base/builder.h"
 #include "base/json.h"
 
+#include <math.h>
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -11,6 +12,7 @@ static void write_value(gm__builder *b, const gm__json *v) {
     if (v->kind == GM__JSON_NULL) gm__builder_add(b, "null");
     else if (v->kind == GM__JSON_BOOL) gm__builder_add(b, v->truth ? "true" : "false");
     else if (v->kind == GM__JSON_STRING) gm__builder_json(b, v->text);
+    else if (v->kind == GM__JSON_NUMBER && v->number == 0) gm__builder_add(b, signbit(v->number) ? "-0" : "0");
     else if (v->kind == GM__JSON_NUMBER && v->is_integer) gm__builder_format(b, "%lld", (long long)v->integer);
     else if (v->kind == GM__JSON_NUMBER) gm__builder_format(b, v->number - v->number ? "1e999" : "%.17g", v->number);
     else {

@@ -152,6 +152,7 @@ def make_idx():
         data = bytes([0, 0, code, 2]) + struct.pack(">II", 2, 3) + np.arange(6).astype(kind).tobytes()
         write("idx", name + ".idx", data)
     write("idx", "u8.idx.gz", gzip.compress(bytes([0, 0, 8, 1]) + struct.pack(">I", 50) + bytes(50), 9, mtime=0))
+    write("idx", "bad_empty.idx", bytes([0, 0, 8, 4]) + bytes(4) + b"\xff" * 12)
     write("idx", "bad_sizes.idx", bytes([0, 0, 8, 3]) + b"\xff" * 12)
 
 
@@ -171,7 +172,7 @@ def make_json():
     write("json", "all.json", b'{"a": [1, -2.5e-3, true, false, null, "\\u20ac\\ud83d\\ude00\\n\\/"], '
           b'"b": {"": {}}, "c": []}\n')
     write("json", "many.json", json.dumps({"k%d" % i: i for i in range(20)}).encode())
-    write("json", "numbers.json", b"[0, -0, 1e308, 1e999, 9223372036854775807, 9223372036854775808, 0.1, 1E+2]")
+    write("json", "numbers.json", b"[0, -0, -0e8, 1e308, 1e999, 9223372036854775807, 9223372036854775808, 0.1, 1E+2]")
     write("json", "bad_twice.json", b'{"a": 1, "a": 2}')
     write("json", "bad_deep.json", b"[" * 200)
     write("json", "bad_escape.json", b'"\\ud800"')

@@ -58,6 +58,7 @@ static void hostile(void) {
     CHECK(refused(H("'<f4'", "False", "(2,)"), 9, GM_ERROR_FORMAT, "too long"));
     CHECK(refused(H("'<f4'", "False", "(4611686018427387904, 4)"), 8, GM_ERROR_FORMAT,
                   "shape: [4611686018427387904, 4]"));
+    CHECK(refused(H("'<f4'", "False", "(0, 4611686018427387904, 4)"), 0, GM_ERROR_FORMAT, "is too large"));
     CHECK(refused(H("'<f4'", "False", "(99999999999999999999,)"), 8, GM_ERROR_FORMAT, "shape: a size"));
     CHECK(refused(H("'<f4'", "False", "(-1,)"), 8, GM_ERROR_FORMAT, "shape: a size"));
     CHECK(refused(H("'<f4'", "False", "(1.5,)"), 8, GM_ERROR_FORMAT, "shape"));
