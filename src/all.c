@@ -89,6 +89,7 @@
 #include "nn/layers/conv_layer.c"
 #include "nn/layers/dropout_layers.c"
 #include "nn/layers/linear_layer.c"
+#include "nn/layers/norm_layer.c"
 #include "nn/layers/pool_layer.c"
 #include "nn/layers/sequential.c"
 #include "nn/layers/shape_layers.c"

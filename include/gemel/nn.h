@@ -78,5 +78,6 @@ GM_API const char *gm_module_class_name(const gm_module *m);
 
 #include "nn/activation.h"
 #include "nn/layers.h"
+#include "nn/norms.h"
 
 #endif

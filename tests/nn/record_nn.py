@@ -19,6 +19,7 @@ def seed(name):
 
 def fill(module):
     """Parameters and buffers of floats: a formula of their names. running_var is kept positive."""
+    module.zero_grad()
     for name, p in module.named_parameters():
         p.data = inp(seed(name), *p.shape, grad=False)
     for name, b in module.named_buffers():
