@@ -1,9 +1,9 @@
 /* gemel/nn.h: modules: what has parameters and a forward pass.
  *
- * A module is a class (a state struct and a forward function) with named parameters, buffers and children. A parameter's
- * full name is its path from the root, "0.weight", "encoder.conv.bias"; names are PyTorch's. Parameters that are made from a recipe
- * are filled at the first use of the net, each from the seed (gm_seed) and its full name only, so that a layer more or
- * less changes no other. */
+ * A module is a class (a state struct and a forward function) with named parameters, buffers and children. A
+ * parameter's full name is its path from the root, "0.weight", "encoder.conv.bias"; names are PyTorch's. Parameters
+ * that are made from a recipe are filled at the first use of the net, each from the seed (gm_seed) and its full name
+ * only, so that a layer more or less changes no other. */
 #ifndef GEMEL_NN_H
 #define GEMEL_NN_H
 
@@ -33,8 +33,8 @@ typedef struct {
 GM_API gm_module *gm_module_new_with(const gm_module_class *c);
 /* The module's state; NULL and an error if m is none. */
 GM_API void *gm_state(gm_module *m);
-/* Make `child` a part of `parent`. Names are not empty, without dots, and unique in the parent; a module has one parent.
- * Returns child. Errors: VALUE, STATE. */
+/* Make `child` a part of `parent`. Names are not empty, without dots, and unique in the parent; a module has one
+ * parent. Returns child. Errors: VALUE, STATE. */
 GM_API gm_module *gm_child(gm_module *parent, const char *name, gm_module *child);
 /* A parameter with the values of `init` (a float tensor, which it becomes): it requires a gradient. Returns it. */
 GM_API gm_tensor *gm_param(gm_module *m, const char *name, gm_tensor *init);
@@ -48,7 +48,8 @@ GM_API gm_tensor *gm_param_init(gm_module *m, const char *name, gm_shape shape, 
 
 /* ---- Using modules ----------------------------------------------------------------------------------------------- */
 
-/* Run the module's forward, in a scope of its own and with the module's name in error messages. x [B, ...] -> [B, ...]. */
+/* Run the module's forward, in a scope of its own and with the module's name in error messages. x [B, ...] -> [B, ...].
+ */
 GM_API gm_tensor *gm_forward(gm_module *m, gm_tensor *x);
 /* The same for modules with several inputs or outputs (class member `apply`). */
 GM_API gm_pack *gm_apply(gm_module *m, gm_pack *in);

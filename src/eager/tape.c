@@ -159,7 +159,7 @@ bool gm__tape_record(const gm_op *op, gm_tensor *const *in, int n_in, const void
         if (saves_out >> j & 1) ok = tape_save_output(n, j, out[j]);
     }
     for (int j = 0; j < n_out && ok; j++) {
-        if (!gm_is_float(out[j]->dtype)) continue;
+        if (!gm_is_float(out[j]->dtype) || (op->diff_out && !(op->diff_out >> j & 1))) continue;
         out[j]->node = gm_retain(n);
         out[j]->out_index = (uint16_t)j;
     }

@@ -44,8 +44,8 @@ typedef struct {
 
 static bool csv_fail(const csv_reader *r, int64_t line, int64_t column, const char *what) {
     if (column < r->n_columns && r->columns && r->columns[column].name)
-        return gm_fail(GM_ERROR_FORMAT, "load_csv: %s: line %lld, column %lld (\"%.100s\"): %s", r->file, (long long)line,
-                       (long long)column + 1, r->columns[column].name, what);
+        return gm_fail(GM_ERROR_FORMAT, "load_csv: %s: line %lld, column %lld (\"%.100s\"): %s", r->file,
+                       (long long)line, (long long)column + 1, r->columns[column].name, what);
     return gm_fail(GM_ERROR_FORMAT, "load_csv: %s: line %lld, column %lld: %s", r->file, (long long)line,
                    (long long)column + 1, what);
 }
@@ -229,8 +229,8 @@ static bool csv_check_list(const csv_reader *r, const char *option, const char *
         for (int64_t i = 0; i < r->n_columns && !found; i++)
             found = strlen(r->columns[i].name) == n && !memcmp(r->columns[i].name, at, n);
         if (!found)
-            return gm_fail(GM_ERROR_INDEX, "load_csv: %s: no column is called \"%.*s\" (option %s)", r->file, (int)n, at,
-                           option);
+            return gm_fail(GM_ERROR_INDEX, "load_csv: %s: no column is called \"%.*s\" (option %s)", r->file, (int)n,
+                           at, option);
         at += n + (at[n] == ',');
     }
     return true;
@@ -376,7 +376,8 @@ static gm_pack *csv_decode_text(const char *name, const char *text, size_t n, co
     if (!gm__args_take("load_csv", &r.args, sizeof r.args, args)) return NULL;
     if (!r.args.floats) r.args.floats = GM_F32;
     if (r.args.floats != GM_F32 && r.args.floats != GM_F64)
-        return gm_fail(GM_ERROR_DTYPE, "load_csv: floats is %s, f32 or f64 is possible", gm_dtype_name(r.args.floats)), NULL;
+        return gm_fail(GM_ERROR_DTYPE, "load_csv: floats is %s, f32 or f64 is possible", gm_dtype_name(r.args.floats)),
+               NULL;
     r.separator = r.args.separator ? (char)r.args.separator : ',';
     if (r.args.separator < 0 || r.args.separator > 127 || strchr("\"\r\n", r.separator))
         return gm_fail(GM_ERROR_VALUE, "load_csv: the separator is character %d", r.args.separator), NULL;

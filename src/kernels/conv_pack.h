@@ -89,7 +89,8 @@ static void CK(conv_pack_rows)(const gm__conv_gather *p, const CK(conv_packing) 
 static void CK(conv_pack_paired)(const gm__conv_gather *p, const CK(conv_packing) *k) {
     for (int64_t t = 0; t < p->n_w_taps; t++) {
         CONV_T *to = k->to + p->w_place[t] * k->width;
-        for (int64_t j = 0; p->w_place[t] >= 0 && j < k->width; j++) to[j] = j < k->columns ? k->w[j * p->w_dst + t] : 0;
+        for (int64_t j = 0; p->w_place[t] >= 0 && j < k->width; j++)
+            to[j] = j < k->columns ? k->w[j * p->w_dst + t] : 0;
     }
 }
 

@@ -100,8 +100,8 @@ static void CK(conv_wrows)(const gm__conv_wgrad *p, const CONV_T *box, int64_t n
 }
 
 /* One chunk: part [rows][width] (+)= the products of n positions. */
-static void CK(conv_wchunk)(bool paired, const CONV_T *const *rows, int64_t n_rows, const int32_t *index, const CONV_T *panel,
-                            int64_t width, int64_t n, bool opens, CONV_T *part) {
+static void CK(conv_wchunk)(bool paired, const CONV_T *const *rows, int64_t n_rows, const int32_t *index,
+                            const CONV_T *panel, int64_t width, int64_t n, bool opens, CONV_T *part) {
     const int64_t n_tiles = (n_rows + CONV_MR - 1) / CONV_MR;
     int64_t steps[CONV_MR];
     for (int i = 0; i < CONV_MR; i++) steps[i] = i * width;

@@ -15,7 +15,9 @@ static void convolve_pair(gm__conv_gather *p, const gm__convolve_kernels *k) {
     p->w_group = k->columns * p->w_dst;
 }
 
-static double convolve_filled(int64_t n, int64_t whole) { return (double)n / (double)(gm__convolve_parts(n, whole) * whole); }
+static double convolve_filled(int64_t n, int64_t whole) {
+    return (double)n / (double)(gm__convolve_parts(n, whole) * whole);
+}
 
 /* Vectors along positions pay where vectors along channels would be far from full, and for plain pictures where
  * turning them to channels-last costs too much beside the arithmetic. */
@@ -180,7 +182,9 @@ static void convolve_add(convolve_runs *r, int64_t k, int32_t entry) {
 }
 
 /* Copied weights of one k, where they are columns (conv_plane_weights). */
-static int64_t convolve_pitch(const gm__convolve_kernels *k) { return gm__convolve_parts(k->rows, k->vector) * k->vector; }
+static int64_t convolve_pitch(const gm__convolve_kernels *k) {
+    return gm__convolve_parts(k->rows, k->vector) * k->vector;
+}
 
 typedef struct { int32_t *index, *index_w, *place; convolve_runs runs; } convolve_lists;
 
@@ -211,7 +215,9 @@ static bool convolve_list(gm__convolve_memory *m, const gm__conv_shape *s, const
         for (int64_t c = 0; c < depth; c++, n++) {
             l.index[n] = (int32_t)(from + c * across);
             if (l.index_w)
-                l.index_w[n] = (int32_t)(!p->private_panel ? c * p->w_src + tap : p->w_src == 1 ? n : n * convolve_pitch(k));
+                l.index_w[n] = (int32_t)(!p->private_panel ? c * p->w_src + tap
+                                         : p->w_src == 1   ? n
+                                                           : n * convolve_pitch(k));
             convolve_add(&l.runs, tap * depth + c, (int32_t)n);
         }
     }

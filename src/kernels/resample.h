@@ -1,7 +1,8 @@
 /* resample.h: weighted sums along one axis, [outer, n, inner] -> [outer, m, inner].
  *
- * Result o is the chain acc = +0, acc = fma(w[at[o] + k], x[first[o] + k], acc), k ascending to at[o + 1] - at[o]. Ranges
- * are over (outer, o). Lanes are neighbours in `inner`; ops/resize.c turns an axis with inner = 1 on its side first. */
+ * Result o is the chain acc = +0, acc = fma(w[at[o] + k], x[first[o] + k], acc), k ascending to at[o + 1] - at[o].
+ * Ranges are over (outer, o). Lanes are neighbours in `inner`; ops/resize.c turns an axis with inner = 1 on its side
+ * first. */
 #ifdef GM_KERNEL_DECLARE
 GM_KERNEL(void, resample_f32, (const gm__resample *p, int64_t begin, int64_t end))
 GM_KERNEL(void, resample_f64, (const gm__resample *p, int64_t begin, int64_t end))

@@ -6,8 +6,8 @@
 
 enum { GM_RESAMPLE_BITS = 22 };
 
-/* [outer, n, inner] -> [outer, m, inner]; weights of result o are weight[at[o] .. at[o + 1]], from place first[o] on; they
- * have the type of the data, or are i32 for u8. */
+/* [outer, n, inner] -> [outer, m, inner]; weights of result o are weight[at[o] .. at[o + 1]], from place first[o] on;
+ * they have the type of the data, or are i32 for u8. */
 typedef struct gm__resample {
     const void *x;
     void *y;

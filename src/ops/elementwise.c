@@ -236,7 +236,8 @@ static const gm__ew_attrs ew_case_parameters = { { 0.3, 0.9 } };
         .grad = { ew_grad0_##name_, ew_grad1_##name_, ew_grad2_##name_ }, .grad_text = { #g0, #g1, #g2 },              \
         .kernel = { EW_UNPACK kernels },                                                                               \
     };                                                                                                                 \
-    static const gm_case ew_cases_##name_[] = { { __VA_ARGS__, EW_CASE_##n_par_, 0, 0, 0 }, { NULL, NULL, 0, 0, 0 } };             \
+    static const gm_case ew_cases_##name_[] =                                                                          \
+        { { __VA_ARGS__, EW_CASE_##n_par_, 0, 0, 0 }, { NULL, NULL, 0, 0, 0 } };                                       \
     const gm_op gm__op_##name_ = {                                                                                     \
         .size = sizeof(gm_op), .name = #name_, .version = 1, .min_in = n_in_, .max_in = n_in_, .n_out = 1,             \
         .flags = GM_OP_ELEMENTWISE, .attrs_bytes = n_par_ ? sizeof(gm__ew_attrs) : 0, .attrs = EW_ATTRS_##n_par_,      \

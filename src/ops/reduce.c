@@ -1,7 +1,8 @@
 /* reduce.c: sum, mean, product, maximum, minimum, any and all over dimensions.
  *
- * The dimensions are a mask in the attributes, so that a batch in front is a shift. Values come from kernels/reducing.c;
- * integers are reduced in a domain that holds them (sums and products: i64, which is also their result). */
+ * The dimensions are a mask in the attributes, so that a batch in front is a shift. Values come from
+ * kernels/reducing.c; integers are reduced in a domain that holds them (sums and products: i64, which is also their
+ * result). */
 #include "../math/fp.h"
 #include "reduce.h"
 #include "gemel/autograd.h"
@@ -10,7 +11,8 @@
 #include <stddef.h>
 #include <string.h>
 
-static const gm_attr reduce_fields[] = { GM_ATTR(gm__reduce_attrs, dims, I64), GM_ATTR(gm__reduce_attrs, keep, I64), GM_ATTR_END };
+static const gm_attr reduce_fields[] = { GM_ATTR(gm__reduce_attrs, dims, I64), GM_ATTR(gm__reduce_attrs, keep, I64),
+                                         GM_ATTR_END };
 
 bool gm__reduce_mask(const gm_tensor *x, const int32_t *dims, int n, const char *op, int64_t *mask) {
     if (!gm_ok() || !gm__check_tensor(x, op, 1)) return false;
@@ -52,7 +54,8 @@ static int32_t reduce_shape(const gm_op_args *a, gm_spec *out, gm_dtype dtype) {
     if (!gm__domain(x->dtype))
         return gm_fail(GM_ERROR_DTYPE, "%s: %s is not a number", a->op->name, gm_dtype_name(x->dtype)), -1;
     if (p->dims >> x->shape.n)
-        return gm_fail(GM_ERROR_INDEX, "%s: a dimension that %s does not have", a->op->name, gm__tensor_shape_str(x)), -1;
+        return gm_fail(GM_ERROR_INDEX, "%s: a dimension that %s does not have", a->op->name, gm__tensor_shape_str(x)),
+               -1;
     out->shape = gm__reduced_shape(&x->shape, p->dims, p->keep);
     out->dtype = dtype;
     return 1;
@@ -79,7 +82,8 @@ static int32_t reduce_logic_infer(const gm_op_args *a, gm_spec *out) { return re
 
 bool gm__check_float(const gm_tensor *x, const char *op) {
     if (gm_is_float(x->dtype)) return true;
-    return gm_fail(GM_ERROR_DTYPE, "%s: of %s there is none; make it a float with gm_cast first", op, gm_dtype_name(x->dtype));
+    return gm_fail(GM_ERROR_DTYPE, "%s: of %s there is none; make it a float with gm_cast first", op,
+                   gm_dtype_name(x->dtype));
 }
 
 /* ---- values ---- */
@@ -120,11 +124,13 @@ static bool reduce_mean_kernel(const gm_op_args *a, gm_tensor **out) {
 }
 
 static bool reduce_max_kernel(const gm_op_args *a, gm_tensor **out) {
-    return reduce_into(GM__REDUCE_MAX, a->in[0], gm__domain(a->in[0]->dtype), ((const gm__reduce_attrs *)a->attrs)->dims, out[0]);
+    return reduce_into(GM__REDUCE_MAX, a->in[0], gm__domain(a->in[0]->dtype),
+                       ((const gm__reduce_attrs *)a->attrs)->dims, out[0]);
 }
 
 static bool reduce_min_kernel(const gm_op_args *a, gm_tensor **out) {
-    return reduce_into(GM__REDUCE_MIN, a->in[0], gm__domain(a->in[0]->dtype), ((const gm__reduce_attrs *)a->attrs)->dims, out[0]);
+    return reduce_into(GM__REDUCE_MIN, a->in[0], gm__domain(a->in[0]->dtype),
+                       ((const gm__reduce_attrs *)a->attrs)->dims, out[0]);
 }
 
 /* Over 0 and 1 in i32; of nothing, any is false and all is true. */
@@ -247,8 +253,10 @@ static bool reduce_batch(const gm_batch_args *a) {
     .batch = reduce_batch
 
 const gm_op gm__op_sum = {
-    REDUCE_RECORD("sum", reduce_sum_infer, reduce_sum_kernel, GM_OP_COMPUTE_F32 | GM_OP_LINEAR), .grad = reduce_sum_grad,
-    REDUCE_CASES(0), .doc = "the sum over dimensions",
+    REDUCE_RECORD("sum", reduce_sum_infer, reduce_sum_kernel, GM_OP_COMPUTE_F32 | GM_OP_LINEAR),
+    .grad = reduce_sum_grad,
+    REDUCE_CASES(0),
+    .doc = "the sum over dimensions",
 };
 const gm_op gm__op_mean = {
     REDUCE_RECORD("mean", reduce_mean_infer, reduce_mean_kernel, GM_OP_COMPUTE_F32 | GM_OP_LINEAR),

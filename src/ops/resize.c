@@ -1,8 +1,8 @@
 /* resize.c: pictures in another size: one weighted sum along each axis.
  *
- * A table says which inputs a result takes and with what weights. The gradient is the same operation with the transposed
- * table, so `resize` and `resize_grad` share everything but that. Where the axis is the innermost in memory, blocks of rows
- * are turned on their side, so that the kernel's lanes are rows. */
+ * A table says which inputs a result takes and with what weights. The gradient is the same operation with the
+ * transposed table, so `resize` and `resize_grad` share everything but that. Where the axis is the innermost in memory,
+ * blocks of rows are turned on their side, so that the kernel's lanes are rows. */
 #include "../math/fp.h"
 #include "ops.h"
 #include "../base/args.h"
@@ -67,7 +67,8 @@ static void resize_interpolated(const resize_attrs *p, int64_t o, int64_t *first
     bool cubic = p->mode == GM_RESIZE_CUBIC;
     double step = resize_step(p), at = p->align_corners ? (double)o * step : ((double)o + 0.5) * step - 0.5;
     if (!cubic && at < 0) at = 0;
-    int64_t whole = (int64_t)__builtin_floor(at), reach = cubic ? 2 : 1, low = resize_within(whole - reach + 1, p->from);
+    int64_t whole = (int64_t)__builtin_floor(at), reach = cubic ? 2 : 1,
+            low = resize_within(whole - reach + 1, p->from);
     *first = low, *n = resize_within(whole + reach, p->from) - low + 1;
     for (int64_t i = 0; i < *n; i++) w[i] = 0;
     for (int64_t i = whole - reach + 1; i <= whole + reach; i++)
@@ -83,7 +84,8 @@ static void resize_filtered(const resize_attrs *p, int64_t o, int64_t *first, do
     low = low < 0 ? 0 : low >= p->from ? p->from - 1 : low;
     high = high > p->from ? p->from : high <= low ? low + 1 : high;
     *first = low, *n = high - low;
-    for (int64_t i = 0; i < *n; i++) sum += w[i] = resize_filter(cubic, -0.5, ((double)(i + low) - centre + 0.5) / wide);
+    for (int64_t i = 0; i < *n; i++)
+        sum += w[i] = resize_filter(cubic, -0.5, ((double)(i + low) - centre + 0.5) / wide);
     for (int64_t i = 0; i < *n && sum != 0; i++) w[i] /= sum;
 }
 
@@ -131,7 +133,8 @@ static bool resize_transpose_table(const resize_table *t, int64_t n, resize_tabl
         return false;
     }
     for (int64_t o = 0; o < t->n; o++)
-        for (int64_t i = t->first[o], k = t->at[o]; k < t->at[o + 1]; k++, i++) r->weight[r->at[i] + o - r->first[i]] = t->weight[k];
+        for (int64_t i = t->first[o], k = t->at[o]; k < t->at[o + 1]; k++, i++)
+            r->weight[r->at[i] + o - r->first[i]] = t->weight[k];
     return true;
 }
 
@@ -149,7 +152,8 @@ static void resize_round_weights(resize_table *t, gm_dtype dtype) {
     for (int64_t i = 0; i < t->at[t->n]; i++) {
         double w = t->weight[i];
         if (dtype == GM_F32) ((float *)t->weight)[i] = (float)w;
-        else if (dtype == GM_U8) ((int32_t *)t->weight)[i] = (int32_t)(w * (1 << GM_RESAMPLE_BITS) + (w < 0 ? -0.5 : 0.5));
+        else if (dtype == GM_U8)
+            ((int32_t *)t->weight)[i] = (int32_t)(w * (1 << GM_RESAMPLE_BITS) + (w < 0 ? -0.5 : 0.5));
     }
 }
 
@@ -159,14 +163,18 @@ static int32_t resize_infer_to(const gm_op_args *a, gm_spec *out, int64_t from, 
     const resize_attrs *p = a->attrs;
     const gm_tensor *x = a->in[0];
     if (p->dim < 1 || p->dim > x->shape.n || x->shape.d[x->shape.n - p->dim] != from || from < 1 || to < 1)
-        return gm_fail(GM_ERROR_SHAPE, "resize: from %lld to %lld along dimension -%lld of %s", (long long)from, (long long)to,
-                       (long long)p->dim, gm__tensor_shape_str(x)), -1;
-    bool any = p->mode == GM_RESIZE_NEAREST && a->op == &gm__op_resize && gm__element_bytes(x->dtype) > 0 && x->dtype != GM_STRING;
+        return gm_fail(GM_ERROR_SHAPE, "resize: from %lld to %lld along dimension -%lld of %s", (long long)from,
+                       (long long)to, (long long)p->dim, gm__tensor_shape_str(x)),
+               -1;
+    bool any = p->mode == GM_RESIZE_NEAREST && a->op == &gm__op_resize && gm__element_bytes(x->dtype) > 0 &&
+               x->dtype != GM_STRING;
     if (!any && !gm_is_float(x->dtype) && !(x->dtype == GM_U8 && a->op == &gm__op_resize))
         return gm_fail(GM_ERROR_DTYPE, "resize: floats or u8 are needed, not %s", gm_dtype_name(x->dtype)), -1;
-    if (p->mode < 0 || p->mode > GM_RESIZE_CUBIC || (p->mode == GM_RESIZE_NEAREST && (p->align_corners || p->antialias)))
-        return gm_fail(GM_ERROR_VALUE, "resize: mode %lld%s%s", (long long)p->mode, p->align_corners ? " with align_corners" : "",
-                       p->antialias ? " with antialias" : ""), -1;
+    if (p->mode < 0 || p->mode > GM_RESIZE_CUBIC ||
+        (p->mode == GM_RESIZE_NEAREST && (p->align_corners || p->antialias)))
+        return gm_fail(GM_ERROR_VALUE, "resize: mode %lld%s%s", (long long)p->mode,
+                       p->align_corners ? " with align_corners" : "", p->antialias ? " with antialias" : ""),
+               -1;
     out->shape = x->shape;
     out->shape.d[x->shape.n - p->dim] = to;
     out->dtype = x->dtype;
@@ -196,7 +204,8 @@ static void resize_range(void *env, int64_t begin, int64_t end) {
 }
 
 /* y [cols, rows] = x [rows, cols] turned; rows of x are `cols` apart, rows of y `pitch`. */
-static void resize_turn(const void *x, void *y, int64_t rows, int64_t cols, int64_t x_pitch, int64_t y_pitch, int bytes) {
+static void resize_turn(const void *x, void *y, int64_t rows, int64_t cols, int64_t x_pitch, int64_t y_pitch,
+                        int bytes) {
 #define RESIZE_TURN(T)                                                                                                 \
     for (int64_t c = 0; c < cols; c++)                                                                                 \
         for (int64_t r = 0; r < rows; r++) ((T *)y)[c * y_pitch + r] = ((const T *)x)[r * x_pitch + c]
@@ -210,7 +219,8 @@ static void resize_turn(const void *x, void *y, int64_t rows, int64_t cols, int6
 static void resize_turned_range(void *env, int64_t begin, int64_t end) {
     resize_job *j = env;
     const gm__resample *p = &j->plan;
-    size_t got = 0, in = (size_t)p->n * RESIZE_ROWS * (size_t)j->bytes, out = (size_t)p->m * RESIZE_ROWS * (size_t)j->bytes;
+    size_t got = 0, in = (size_t)p->n * RESIZE_ROWS * (size_t)j->bytes,
+           out = (size_t)p->m * RESIZE_ROWS * (size_t)j->bytes;
     char *work = gm__block_take(in + out, &got);
     if (!work) {
         atomic_store(&j->failed, true);
@@ -233,7 +243,8 @@ static void resize_copy_range(void *env, int64_t begin, int64_t end) {
     const gm__resample *p = &j->plan;
     int64_t bytes = p->inner * j->bytes;
     for (int64_t q = begin; q < end; q++)
-        memcpy((char *)p->y + q * bytes, (const char *)p->x + (q / p->m * p->n + p->first[q % p->m]) * bytes, (size_t)bytes);
+        memcpy((char *)p->y + q * bytes, (const char *)p->x + (q / p->m * p->n + p->first[q % p->m]) * bytes,
+               (size_t)bytes);
 }
 
 static bool resize_run(resize_job *j, int64_t taps) {
@@ -242,7 +253,9 @@ static bool resize_run(resize_job *j, int64_t taps) {
     if (!j->f) gm_parallel_for(p->outer * p->m, 60000 / (p->inner + 8) + 1, resize_copy_range, j);
     else if (p->inner >= 8) gm_parallel_for(p->outer * p->m, 60000 / each + 1, resize_range, j);
     else if (p->inner > 1) gm_parallel_for(p->outer * p->m, 10000 / each + 1, resize_range, j);
-    else gm_parallel_for((p->outer + RESIZE_ROWS - 1) / RESIZE_ROWS, 40000 / (RESIZE_ROWS * (taps + p->n)) + 1, resize_turned_range, j);
+    else
+        gm_parallel_for((p->outer + RESIZE_ROWS - 1) / RESIZE_ROWS, 40000 / (RESIZE_ROWS * (taps + p->n)) + 1,
+                        resize_turned_range, j);
     return !atomic_load(&j->failed) || gm_fail(GM_ERROR_MEMORY, "resize: no working memory");
 }
 
@@ -253,7 +266,8 @@ static resize_fn resize_function(gm_dtype t) {
 
 static bool resize_compute(const gm_op_args *a, gm_tensor *y, bool gradient) {
     const resize_attrs *p = a->attrs;
-    bool last = gm__prefers_channels_last(a->in, 1, a->in[0]->shape.n), copies = !gradient && p->mode == GM_RESIZE_NEAREST;
+    bool last = gm__prefers_channels_last(a->in, 1, a->in[0]->shape.n),
+         copies = !gradient && p->mode == GM_RESIZE_NEAREST;
     gm_tensor *x = last ? gm_channels_last(a->in[0]) : gm_contiguous(a->in[0]);
     resize_table t;
     if (!x) return false;
@@ -291,14 +305,26 @@ static bool resize_batch(const gm_batch_args *a) { /* dimensions are counted fro
 
 #define RESIZE(...) &(resize_attrs) { __VA_ARGS__ }
 const gm_op gm__op_resize = {
-    .size = sizeof(gm_op), .name = "resize", .version = 1, .min_in = 1, .max_in = 1, .n_out = 1,
-    .flags = GM_OP_LINEAR | GM_OP_COMPUTE_F32, .attrs_bytes = sizeof(resize_attrs), .attrs = resize_fields,
-    .infer = resize_infer, .kernel = resize_kernel, .grad = resize_grad, .batch = resize_batch,
-    .cases = (const gm_case[]){ { "[2,3,5]", RESIZE(1, 5, 8, GM_RESIZE_LINEAR, 0, 0, 0), 0, 0, 0 },
-                                { "[2,9,3]", RESIZE(2, 9, 4, GM_RESIZE_CUBIC, 0, 1, 0), 0, 0, 0 },
-                                { "[2,7]", RESIZE(1, 7, 3, GM_RESIZE_NEAREST, 0, 0, 0), 0, 0, 0 },
-                                { "[2,7]", RESIZE(1, 7, 10, GM_RESIZE_CUBIC, 1, 0, 0), 0, 0, 0 },
-                                { "u8[3,7,2] below 256", RESIZE(2, 7, 4, GM_RESIZE_LINEAR, 0, 1, 0), 0, GM_CASE_NO_GRAD, 0 }, { 0 } },
+    .size = sizeof(gm_op),
+    .name = "resize",
+    .version = 1,
+    .min_in = 1,
+    .max_in = 1,
+    .n_out = 1,
+    .flags = GM_OP_LINEAR | GM_OP_COMPUTE_F32,
+    .attrs_bytes = sizeof(resize_attrs),
+    .attrs = resize_fields,
+    .infer = resize_infer,
+    .kernel = resize_kernel,
+    .grad = resize_grad,
+    .batch = resize_batch,
+    .cases =
+        (const gm_case[]){ { "[2,3,5]", RESIZE(1, 5, 8, GM_RESIZE_LINEAR, 0, 0, 0), 0, 0, 0 },
+                           { "[2,9,3]", RESIZE(2, 9, 4, GM_RESIZE_CUBIC, 0, 1, 0), 0, 0, 0 },
+                           { "[2,7]", RESIZE(1, 7, 3, GM_RESIZE_NEAREST, 0, 0, 0), 0, 0, 0 },
+                           { "[2,7]", RESIZE(1, 7, 10, GM_RESIZE_CUBIC, 1, 0, 0), 0, 0, 0 },
+                           { "u8[3,7,2] below 256", RESIZE(2, 7, 4, GM_RESIZE_LINEAR, 0, 1, 0), 0, GM_CASE_NO_GRAD, 0 },
+                           { 0 } },
     .doc = "another size along one dimension",
 };
 const gm_op gm__op_resize_grad = {

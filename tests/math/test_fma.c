@@ -126,8 +126,25 @@ static void test_f32(void) {
 }
 
 static void test_special(void) {
-    const double v[] = { 0.0, -0.0, 1, -1, INFINITY, -INFINITY, NAN, 0x1p-1074, -0x1p-1074, 0x1p-1022,
-                         0x1.fffffffffffffp1023, 0x1p-149, 0x1p-126, -0x1p-126, 0x1.fffffep127, 0x1p1000, 0x1p-1000, 3, 0.5 };
+    const double v[] = { 0.0,
+                         -0.0,
+                         1,
+                         -1,
+                         INFINITY,
+                         -INFINITY,
+                         NAN,
+                         0x1p-1074,
+                         -0x1p-1074,
+                         0x1p-1022,
+                         0x1.fffffffffffffp1023,
+                         0x1p-149,
+                         0x1p-126,
+                         -0x1p-126,
+                         0x1.fffffep127,
+                         0x1p1000,
+                         0x1p-1000,
+                         3,
+                         0.5 };
     enum { n = sizeof v / sizeof *v };
     for (int i = 0; i < n * n * n; i++) {
         double a = v[i % n], b = v[i / n % n], c = v[i / n / n];

@@ -27,7 +27,8 @@ static double value_of(const format *f, unsigned u) {
 }
 
 /* The pattern nearest to x, ties to even: positive values are in the order of their patterns. `past` is the first
- * pattern that is not finite; its value, were the exponent to go on, is where infinity (or NaN) begins to be nearest. */
+ * pattern that is not finite; its value, were the exponent to go on, is where infinity (or NaN) begins to be nearest.
+ */
 static unsigned nearest(const format *f, double x) {
     unsigned sign = signbit(x) ? 1u << (f->mantissa + f->exponent) : 0;
     unsigned past = (((1u << f->exponent) - 1) << f->mantissa) + (f->infinite ? 0 : (1u << f->mantissa) - 1);

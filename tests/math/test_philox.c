@@ -1,5 +1,5 @@
-/* test_philox.c: Philox4x32-10 against the known answers of its authors (Random123, kat_vectors); the uniform and normal
- * numbers made of it: range, moments, independence of neighbours, the same bits for every instruction set. */
+/* test_philox.c: Philox4x32-10 against the known answers of its authors (Random123, kat_vectors); the uniform and
+ * normal numbers made of it: range, moments, independence of neighbours, the same bits for every instruction set. */
 #include "math/fp.h"
 #include "check.h"
 #include "kernels/kernels.h"
@@ -12,7 +12,8 @@
 #include "math/scalar.h"
 
 static void check_words(gm_philox p, uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
-    CHECK(p.w[0] == a && p.w[1] == b && p.w[2] == c && p.w[3] == d, "%08x %08x %08x %08x", p.w[0], p.w[1], p.w[2], p.w[3]);
+    CHECK(p.w[0] == a && p.w[1] == b && p.w[2] == c && p.w[3] == d, "%08x %08x %08x %08x", p.w[0], p.w[1], p.w[2],
+          p.w[3]);
 }
 
 static void test_known_answers(void) {

@@ -58,7 +58,8 @@ static double case_value(const case_words *w, uint64_t *state, int64_t i, int64_
 static gm_tensor *case_tensor(const case_words *w, uint64_t *state) {
     int64_t n = gm_shape_count(w->shape);
     double *x = malloc((size_t)(n ? n : 1) * sizeof *x);
-    for (int64_t i = 0; x && i < n; i++) x[i] = (float)case_value(w, state, i, n); /* a float, so that f64 runs see the same */
+    for (int64_t i = 0; x && i < n; i++)
+        x[i] = (float)case_value(w, state, i, n); /* a float, so that f64 runs see the same */
     gm_tensor *t = gm_cast(gm_from_data(w->shape, GM_F64, x), w->dtype);
     free(x);
     return t;
@@ -80,7 +81,8 @@ static bool case_parse_word(const char *word, case_words *w) {
     if (!strcmp(word, "-")) return w->absent = true;
     if (!strcmp(word, "grad:no")) return w->no_grad = true;
     if (word[0] >= '0' && word[0] <= '9') return (w->below = strtoll(word, NULL, 10)) > 0;
-    static const char *const fills[] = { "normal", "positive", "unit", "pm1", "above1", "near", "bits", "below", "distinct" };
+    static const char *const fills[] = { "normal", "positive", "unit",  "pm1",     "above1",
+                                         "near",   "bits",     "below", "distinct" };
     for (size_t i = 0; i < sizeof fills / sizeof *fills; i++)
         if (!strcmp(word, fills[i])) return strcpy(w->fill, word) != NULL;
     return false;
@@ -122,7 +124,8 @@ static bool case_make(const gm_op *op, int k, case_inputs *c) {
         case_input *in = &c->in[c->n++];
         in->t = w.absent ? NULL : case_tensor(&w, &state);
         bool differentiable = !op->diff_in || (op->diff_in >> (c->n - 1) & 1);
-        in->want_grad = in->t && gm_is_float(w.dtype) && !w.no_grad && differentiable && !(op->cases[k].flags & GM_CASE_NO_GRAD);
+        in->want_grad =
+            in->t && gm_is_float(w.dtype) && !w.no_grad && differentiable && !(op->cases[k].flags & GM_CASE_NO_GRAD);
     }
     return true;
 }
@@ -140,7 +143,8 @@ static inline bool case_same_bits(const gm_tensor *a, const gm_tensor *b) {
     int64_t n, m;
     double *x = case_read(a, &n), *y = case_read(b, &m);
     bool same = n == m;
-    for (int64_t i = 0; i < n && same; i++) same = x[i] != x[i] ? y[i] != y[i] : x[i] == y[i] && signbit(x[i]) == signbit(y[i]);
+    for (int64_t i = 0; i < n && same; i++)
+        same = x[i] != x[i] ? y[i] != y[i] : x[i] == y[i] && signbit(x[i]) == signbit(y[i]);
     free(x), free(y);
     return same;
 }

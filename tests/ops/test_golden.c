@@ -1,6 +1,7 @@
 /* The bits that the numerics contract promises: a hash of the results and gradients of every case, against
  * tests/golden.txt. `--add` writes lines for cases that have none and drops those of cases that are gone; it never
- * changes a line: that takes a hand, and a changed line in docs/numerics. Run for every compiler and instruction set. */
+ * changes a line: that takes a hand, and a changed line in docs/numerics. Run for every compiler and instruction set.
+ */
 #include "op_cases.h"
 
 enum { GOLDEN_MAX = 8192 };
@@ -13,7 +14,8 @@ static int golden_n, golden_added;
 static void golden_load(void) {
     FILE *f = fopen(golden_path, "r");
     unsigned long long h;
-    while (f && golden_n < GOLDEN_MAX && fscanf(f, "%79s %llx", golden_key[golden_n], &h) == 2) golden_hash[golden_n++] = h;
+    while (f && golden_n < GOLDEN_MAX && fscanf(f, "%79s %llx", golden_key[golden_n], &h) == 2)
+        golden_hash[golden_n++] = h;
     if (f) fclose(f);
 }
 
@@ -83,7 +85,9 @@ static void golden_compare(const char *key, uint64_t h, bool add) {
     golden_added++;
 }
 
-static int golden_order(const void *a, const void *b) { return strcmp(golden_key[*(const int *)a], golden_key[*(const int *)b]); }
+static int golden_order(const void *a, const void *b) {
+    return strcmp(golden_key[*(const int *)a], golden_key[*(const int *)b]);
+}
 
 static void golden_write(void) {
     static int order[GOLDEN_MAX];
@@ -94,7 +98,8 @@ static void golden_write(void) {
     if (!golden_added && n == golden_n) return;
     FILE *f = fopen(golden_path, "w");
     CHECK(f != NULL);
-    for (int i = 0; f && i < n; i++) fprintf(f, "%s %016llx\n", golden_key[order[i]], (unsigned long long)golden_hash[order[i]]);
+    for (int i = 0; f && i < n; i++)
+        fprintf(f, "%s %016llx\n", golden_key[order[i]], (unsigned long long)golden_hash[order[i]]);
     if (f) fclose(f);
 }
 

@@ -33,7 +33,8 @@ static void resize_like_pillow(void) {
         char name[64];
         const int64_t *s = sizes[i / 2];
         snprintf(name, sizeof name, "pillow_%s_%d_%d", i % 2 ? "cubic" : "linear", (int)s[0], (int)s[1]);
-        recorded_check(name, gm_resize2d(x, s[0], s[1], .mode = i % 2 ? GM_RESIZE_CUBIC : GM_RESIZE_LINEAR, .antialias = 1), 0);
+        recorded_check(
+            name, gm_resize2d(x, s[0], s[1], .mode = i % 2 ? GM_RESIZE_CUBIC : GM_RESIZE_LINEAR, .antialias = 1), 0);
     }
 }
 

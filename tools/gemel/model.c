@@ -24,8 +24,8 @@ static gm_module *new_lenet(const int64_t *in, int64_t classes) {
 }
 
 static gm_module *new_mlp(const int64_t *in, int64_t classes) {
-    return gm_sequential(gm_nn_flatten(), gm_nn_linear(in[0] * in[1] * in[2], 256), gm_nn_relu(), gm_nn_linear(256, 128),
-                         gm_nn_relu(), gm_nn_linear(128, classes));
+    return gm_sequential(gm_nn_flatten(), gm_nn_linear(in[0] * in[1] * in[2], 256), gm_nn_relu(),
+                         gm_nn_linear(256, 128), gm_nn_relu(), gm_nn_linear(128, classes));
 }
 
 gm_module *model_new(const char *name, const int64_t input[3], int64_t classes) {
@@ -83,8 +83,8 @@ bool model_load(model_file *f, const char *path) {
     f->classes = count_lines(need(f, path, "gemel.classes"));
     if (!gm_ok()) return false;
     long long d[3];
-    if (sscanf(input, "%lld %lld %lld", &d[0], &d[1], &d[2]) != 3 || sscanf(scaling, "%lf %lf", &f->mean, &f->std) != 2 ||
-        !(f->std > 0) || !f->classes)
+    if (sscanf(input, "%lld %lld %lld", &d[0], &d[1], &d[2]) != 3 ||
+        sscanf(scaling, "%lf %lf", &f->mean, &f->std) != 2 || !(f->std > 0) || !f->classes)
         return gm_fail(GM_ERROR_FORMAT, "%s: bad metadata: input \"%s\", scaling \"%s\"", path, input, scaling);
     for (int i = 0; i < 3; i++) {
         if (d[i] < 1 || d[i] > 4096) return gm_fail(GM_ERROR_FORMAT, "%s: an input of %s", path, input);

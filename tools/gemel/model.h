@@ -11,7 +11,13 @@ extern const char *const model_names[]; /* ends with NULL */
 gm_module *model_new(const char *name, const int64_t input[3], int64_t classes);
 
 /* What a model file says about itself. Texts live as long as `metadata`. */
-typedef struct { gm_module *net; gm_pack *metadata; const char *name; int64_t input[3], classes; double mean, std; } model_file;
+typedef struct {
+    gm_module *net;
+    gm_pack *metadata;
+    const char *name;
+    int64_t input[3], classes;
+    double mean, std;
+} model_file;
 bool model_save(gm_module *net, const char *name, gm_dataset *d, const char *path);
 bool model_load(model_file *f, const char *path);
 /* The name of class i, or "class i" in `buffer` where the file has none. */

@@ -46,8 +46,9 @@ static bool predict_one(const model_file *f, const char *path, int64_t top, bool
     gm_shape want = { .n = 3, .d = { f->input[0], f->input[1], f->input[2] } };
     if (!gm_shape_equal(gm_shape_of(pixels), want)) {
         char text[64];
-        return gm_fail(GM_ERROR_SHAPE, "%s: the image is %s (channels, height, width), the model wants [%lld, %lld, %lld]",
-                       path, gm_shape_text(gm_shape_of(pixels), text, sizeof text), (long long)want.d[0],
+        return gm_fail(GM_ERROR_SHAPE,
+                       "%s: the image is %s (channels, height, width), the model wants [%lld, %lld, %lld]", path,
+                       gm_shape_text(gm_shape_of(pixels), text, sizeof text), (long long)want.d[0],
                        (long long)want.d[1], (long long)want.d[2]);
     }
     gm_tensor *x = gm_unsqueeze(gm_scale_pixels(pixels, f->mean, f->std), 0);
