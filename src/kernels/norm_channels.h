@@ -1,9 +1,9 @@
-/* norm_channels.h: statistics and sums per channel over (n, s), and the affine maps they lead to. One type; the macros are
- * norm.h's.
+/* norm_channels.h: statistics and sums per channel over (n, s), and the affine maps they lead to. One type; the macros
+ * are norm.h's.
  *
  * Every sum is a chain over a block of 256 positions. Where the channel is innermost, neighbouring channels are lanes.
- * Else the blocks themselves are: VN blocks, of one or several channels, are transposed into a tile [256][VN] whose rows
- * are added up; a short block is padded by what changes no bit of its chain. */
+ * Else the blocks themselves are: VN blocks, of one or several channels, are transposed into a tile [256][VN] whose
+ * rows are added up; a short block is padded by what changes no bit of its chain. */
 
 enum { NR(tile_size) = GM_RD_CHUNK * NR_VN, NR(span) = 64 };
 
@@ -14,7 +14,8 @@ typedef struct {
 } NR(tile);
 
 /* Lane l of the tile will be positions p .. p + nb of channel c. */
-static void NR(tile_lane)(NR(tile) *t, const gm_channel_job *job, const NR_T *x, int l, int64_t c, int64_t p, int64_t nb) {
+static void NR(tile_lane)(NR(tile) * t, const gm_channel_job *job, const NR_T *x, int l, int64_t c, int64_t p,
+                          int64_t nb) {
     int64_t n = p / job->s, at = p % job->s, done = 0;
     const NR_T *run = x + (n * job->c + c) * job->s + at;
     NR_T *copy = t->copy + l * GM_RD_CHUNK;

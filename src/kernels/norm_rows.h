@@ -1,5 +1,5 @@
-/* norm_rows.h: normalisation and softmax of rows x[r, 0 .. n], for one type; the macros are norm.h's. Sums are those of the
- * lane rule (reduce_rows.h), of an expression of the elements. */
+/* norm_rows.h: normalisation and softmax of rows x[r, 0 .. n], for one type; the macros are norm.h's. Sums are those of
+ * the lane rule (reduce_rows.h), of an expression of the elements. */
 
 enum { NR(PLAIN), NR(SQUARE), NR(SPREAD), NR(DOT), NR(DOT_HAT) };
 
@@ -74,7 +74,10 @@ GM_INLINE void NR(affine_run)(const int kind, int64_t n, const NR_T *x, NR_T m, 
     NR_INDEPENDENT
     for (int64_t j = 0; j < n; j++) {
         const NR_T h = kind & 4 ? x[j] * r : (x[j] - m) * r;
-        y[j] = (kind & 3) == 3 ? NR_FMA(h, w[j * step], b[j * step]) : kind & 1 ? h * w[j * step] : kind & 2 ? h + b[j * step] : h;
+        y[j] = (kind & 3) == 3 ? NR_FMA(h, w[j * step], b[j * step])
+               : kind & 1      ? h * w[j * step]
+               : kind & 2      ? h + b[j * step]
+                               : h;
     }
 }
 
@@ -180,7 +183,8 @@ static void NR(columns)(const gm_norm_job *job, int64_t j0, int64_t j1) {
 
 /* ---- softmax ---- */
 
-/* m = max, e = exp(x - m), s = sum(e); y = e / s, or (x - m) - log(s). `stats` (NULL: none) gets m and s of each row. */
+/* m = max, e = exp(x - m), s = sum(e); y = e / s, or (x - m) - log(s). `stats` (NULL: none) gets m and s of each row.
+ */
 static void NR(softmax_rows)(int64_t rows, int64_t n, int logarithm, const void *from, void *to, void *stats) {
     const NR_T *x = from;
     NR_T *y = to, *st = stats;

@@ -20,7 +20,8 @@ static gm_tensor *bn_input(const gm_op_args *a, int i) { return i < a->n_in ? a-
 static bool bn_check(const gm_op_args *a, const gm_tensor *x, int first) {
     const char *op = a->op->name;
     if (!gm__check_float(x, op)) return false;
-    if (x->shape.n < 2) return gm_fail(GM_ERROR_SHAPE, "%s: x is %s, [N, C, ...] is needed", op, gm__tensor_shape_str(x));
+    if (x->shape.n < 2)
+        return gm_fail(GM_ERROR_SHAPE, "%s: x is %s, [N, C, ...] is needed", op, gm__tensor_shape_str(x));
     for (int i = first; i < a->n_in; i++) {
         if (!a->in[i]) continue;
         if (!gm__check_float(a->in[i], op)) return false;
@@ -43,8 +44,10 @@ static int32_t bn_infer(const gm_op_args *a, gm_spec *out) {
     out[0].channels_last = gm__prefers_channels_last(a->in, 1, x->shape.n);
     if (bn_input(a, 3)) return 1;
     if (!gm_shape_count(x->shape))
-        return gm_fail(GM_ERROR_SHAPE, "batch_norm: no elements in %s to take the mean of", gm__tensor_shape_str(x)), -1;
-    for (int j = 1; j < 3; j++) out[j].shape = (gm_shape){ 1, { 0 }, { x->shape.d[1] } }, out[j].dtype = bn_stat_dtype(x);
+        return gm_fail(GM_ERROR_SHAPE, "batch_norm: no elements in %s to take the mean of", gm__tensor_shape_str(x)),
+               -1;
+    for (int j = 1; j < 3; j++)
+        out[j].shape = (gm_shape){ 1, { 0 }, { x->shape.d[1] } }, out[j].dtype = bn_stat_dtype(x);
     return 3;
 }
 
@@ -75,7 +78,8 @@ static bool bn_kernel(const gm_op_args *a, gm_tensor **out) {
         mean = job.out[0], var = job.out[1];
     }
     job.scale = memory, job.shift = memory + bytes;
-    (t == GM_F64 ? k->norm_batch_scales_f64 : k->norm_batch_scales_f32)(job.c, eps, mean, var, weight, bias, memory, memory + bytes);
+    (t == GM_F64 ? k->norm_batch_scales_f64 : k->norm_batch_scales_f32)(job.c, eps, mean, var, weight, bias, memory,
+                                                                        memory + bytes);
     gm__channel_apply(&job, t);
     gm_free(memory);
     return true;
@@ -129,7 +133,8 @@ const gm_op gm__op_batch_norm = {
     .doc = "normalise per channel, by the batch's statistics or given ones",
 };
 
-/* ---- the gradient as an operation: (g, x, mean, var, weight, [mean where they were given]) -> dx, dweight, dbias ---- */
+/* ---- the gradient as an operation: (g, x, mean, var, weight, [mean where they were given]) -> dx, dweight, dbias ----
+ */
 
 static int32_t bn_grad_infer(const gm_op_args *a, gm_spec *out) {
     const gm_tensor *x = a->in[1];
@@ -165,8 +170,9 @@ static bool bn_grad_kernel(const gm_op_args *a, gm_tensor **out) {
     job.out[0] = gm__data(sum), job.out[1] = gm__data(dot);
     gm__channel_sums(&job, t);
     job.scale = memory, job.shift = memory + bytes, job.slope = memory + 2 * bytes;
-    (t == GM_F64 ? k->norm_batch_slopes_f64 : k->norm_batch_slopes_f32)(
-        job.c, eps, (double)(job.n * job.s), var, weight, job.out[0], job.out[1], memory, memory + bytes, memory + 2 * bytes);
+    (t == GM_F64 ? k->norm_batch_slopes_f64 : k->norm_batch_slopes_f32)(job.c, eps, (double)(job.n * job.s), var,
+                                                                        weight, job.out[0], job.out[1], memory,
+                                                                        memory + bytes, memory + 2 * bytes);
     if (!training) { /* dx = fma(g, scale, +0) */
         job.x = job.g, job.g = NULL;
         memset(memory + bytes, 0, bytes);
@@ -255,15 +261,27 @@ static bool bn_second(const gm_grad_args *a) {
 /* mean and var are taken for functions of x, unless they were given: differences in x alone would not see that, so the
  * cases check values; second order is checked through batch_norm. */
 const gm_op gm__op_batch_norm_grad = {
-    .size = sizeof(gm_op), .name = "batch_norm_grad", .version = 1, .min_in = 4, .max_in = 6, .n_out = 3,
-    .flags = GM_OP_COMPUTE_F32, .saves_in = 63, .diff_in = 19,
-    .attrs_bytes = sizeof(batch_norm_attrs), .attrs = batch_norm_fields,
-    .infer = bn_grad_infer, .kernel = bn_grad_kernel, .grad = bn_second,
-    .cases = (const gm_case[]){
-        { "[4,3]; [4,3]; [3]; [3] positive; [3]", &(batch_norm_attrs){ 1e-5 }, 64, GM_CASE_NO_GRAD, 0 },
-        { "[2,3,4,5]; [2,3,4,5]; [3]; [3] positive", &(batch_norm_attrs){ 1e-5 }, 64, GM_CASE_NO_GRAD, 0 },
-        { "[3,2,5]; [3,2,5]; [2] grad:no; [2] positive grad:no; [2]; [2] grad:no", &(batch_norm_attrs){ 1e-3 }, 64, 0, 0 },
-        { 0 } },
+    .size = sizeof(gm_op),
+    .name = "batch_norm_grad",
+    .version = 1,
+    .min_in = 4,
+    .max_in = 6,
+    .n_out = 3,
+    .flags = GM_OP_COMPUTE_F32,
+    .saves_in = 63,
+    .diff_in = 19,
+    .attrs_bytes = sizeof(batch_norm_attrs),
+    .attrs = batch_norm_fields,
+    .infer = bn_grad_infer,
+    .kernel = bn_grad_kernel,
+    .grad = bn_second,
+    .cases =
+        (const gm_case[]){
+            { "[4,3]; [4,3]; [3]; [3] positive; [3]", &(batch_norm_attrs){ 1e-5 }, 64, GM_CASE_NO_GRAD, 0 },
+            { "[2,3,4,5]; [2,3,4,5]; [3]; [3] positive", &(batch_norm_attrs){ 1e-5 }, 64, GM_CASE_NO_GRAD, 0 },
+            { "[3,2,5]; [3,2,5]; [2] grad:no; [2] positive grad:no; [2]; [2] grad:no", &(batch_norm_attrs){ 1e-3 }, 64,
+              0, 0 },
+            { 0 } },
     .doc = "the gradient of batch_norm",
 };
 

@@ -29,7 +29,10 @@ gm_tensor *gm__per_channel(gm_tensor *v, int rank) {
     return gm_reshape(v, s);
 }
 
-typedef struct { const gm_channel_job *job; void (*f)(const gm_channel_job *job, int64_t begin, int64_t end); } channel_run;
+typedef struct {
+    const gm_channel_job *job;
+    void (*f)(const gm_channel_job *job, int64_t begin, int64_t end);
+} channel_run;
 
 static void channel_range(void *env, int64_t begin, int64_t end) {
     const channel_run *r = env;
@@ -50,7 +53,8 @@ void gm__channel_sums(const gm_channel_job *job, gm_dtype dtype) {
 
 void gm__channel_stats(const gm_channel_job *job, gm_dtype dtype) {
     const gm_kernels *k = gm__kernels();
-    channel_over_channels(&(channel_run){ job, dtype == GM_F64 ? k->norm_channel_stats_f64 : k->norm_channel_stats_f32 });
+    channel_over_channels(
+        &(channel_run){ job, dtype == GM_F64 ? k->norm_channel_stats_f64 : k->norm_channel_stats_f32 });
 }
 
 void gm__channel_apply(const gm_channel_job *job, gm_dtype dtype) {
@@ -66,8 +70,10 @@ static int32_t channel_sum_infer(const gm_op_args *a, gm_spec *out) {
     const gm_tensor *x = a->in[0], *y = a->n_in > 1 && a->in[1] ? a->in[1] : x;
     if (!gm__check_float(x, "channel_sum")) return -1;
     if (x->shape.n < 2 || !gm_shape_equal(x->shape, y->shape) || x->dtype != y->dtype)
-        return gm_fail(GM_ERROR_SHAPE, "channel_sum: %s %s and %s %s; both must be [N, C, ...]", gm_dtype_name(x->dtype),
-                       gm__tensor_shape_str(x), gm_dtype_name(y->dtype), gm__tensor_shape_str(y)), -1;
+        return gm_fail(GM_ERROR_SHAPE, "channel_sum: %s %s and %s %s; both must be [N, C, ...]",
+                       gm_dtype_name(x->dtype), gm__tensor_shape_str(x), gm_dtype_name(y->dtype),
+                       gm__tensor_shape_str(y)),
+               -1;
     out->shape = (gm_shape){ 1, { 0 }, { x->shape.d[1] } };
     out->dtype = x->dtype;
     return 1;

@@ -1,7 +1,7 @@
 /* layer_norm.c: layer, RMS and group norm: rows, each normalised by its own statistics.
  *
- * layer_norm and rms_norm: rows are the last dims; y, mean, rstd come out, the latter with those dims as 1. group_norm: a
- * row is a group of channels of one entry; mean and rstd are [N, groups]. */
+ * layer_norm and rms_norm: rows are the last dims; y, mean, rstd come out, the latter with those dims as 1. group_norm:
+ * a row is a group of channels of one entry; mean and rstd are [N, groups]. */
 #include "../math/fp.h"
 #include "norm.h"
 #include "reduce.h"
@@ -12,7 +12,8 @@
 
 /* n: dims (layer, rms) or groups. */
 typedef struct { int64_t n; double eps; } row_norm_attrs;
-static const gm_attr row_norm_fields[] = { GM_ATTR(row_norm_attrs, n, I64), GM_ATTR(row_norm_attrs, eps, F64), GM_ATTR_END };
+static const gm_attr row_norm_fields[] = { GM_ATTR(row_norm_attrs, n, I64), GM_ATTR(row_norm_attrs, eps, F64),
+                                           GM_ATTR_END };
 
 extern const gm_op gm__op_layer_norm, gm__op_rms_norm, gm__op_group_norm;
 extern const gm_op gm__op_layer_norm_grad, gm__op_rms_norm_grad, gm__op_group_norm_grad;
@@ -69,8 +70,8 @@ static bool rn_group_check(const gm_op_args *a, const gm_tensor *x, int vector) 
         return gm_fail(GM_ERROR_SHAPE, "%s: x is %s, [N, C, ...] is needed", a->op->name, gm__tensor_shape_str(x));
     int64_t c = x->shape.d[1];
     if (groups < 1 || c % groups)
-        return gm_fail(GM_ERROR_SHAPE, "%s: %lld channels of %s do not split into %lld groups", a->op->name, (long long)c,
-                       gm__tensor_shape_str(x), (long long)groups);
+        return gm_fail(GM_ERROR_SHAPE, "%s: %lld channels of %s do not split into %lld groups", a->op->name,
+                       (long long)c, gm__tensor_shape_str(x), (long long)groups);
     gm_shape wanted = { 1, { 0 }, { c } };
     return rn_check_vector(a, vector, &wanted, &x->shape) && (vector > 1 || rn_check_vector(a, 2, &wanted, &x->shape));
 }
@@ -247,7 +248,8 @@ static const gm_op *rn_grad_of(const gm_op *op) {
 
 static bool rn_grad(const gm_grad_args *a) {
     gm_tensor *g = a->gout[0], *x = a->in[0], *weight = a->n_in > 1 ? a->in[1] : NULL, *out[3] = { NULL, NULL, NULL };
-    bool group = a->op == &gm__op_group_norm, wants_w = a->n_in > 1 && a->needs[1], wants_b = a->n_in > 2 && a->needs[2];
+    bool group = a->op == &gm__op_group_norm, wants_w = a->n_in > 1 && a->needs[1],
+         wants_b = a->n_in > 2 && a->needs[2];
     gm_tensor *in[5] = { g, x, a->out[1], a->out[2], weight };
     if (g && gm_op_call(rn_grad_of(a->op), in, 5, a->attrs, out, 3) < 0) return false;
     if (g && group && wants_w) {
@@ -274,10 +276,16 @@ static bool rn_second(const gm_grad_args *a) {
     gm_tensor *x = a->in[1], *weight = a->n_in > 4 ? a->in[4] : NULL, *stat[3];
     if (gm_op_call(op, &x, 1, a->attrs, stat, 3) < 0) return false;
     rn_env env = { a->op, a->attrs, x, a->in[2], a->in[3] };
-    gm__norm_second s = {
-        .v = a->gout[0], .vw = group ? NULL : a->gout[1], .vb = group ? NULL : a->gout[2], .g = a->in[0], .hat = stat[0],
-        .r = group ? rn_spread_groups(stat[2], &x->shape) : stat[2],
-        .weight = group ? gm__per_channel(weight, x->shape.n) : weight, .project = rn_project, .mean = rn_mean, .env = &env };
+    gm__norm_second s = { .v = a->gout[0],
+                          .vw = group ? NULL : a->gout[1],
+                          .vb = group ? NULL : a->gout[2],
+                          .g = a->in[0],
+                          .hat = stat[0],
+                          .r = group ? rn_spread_groups(stat[2], &x->shape) : stat[2],
+                          .weight = group ? gm__per_channel(weight, x->shape.n) : weight,
+                          .project = rn_project,
+                          .mean = rn_mean,
+                          .env = &env };
     if (!gm__norm_second_order(&s)) return false;
     if (a->needs[0]) a->gin[0] = s.dg;
     if (a->needs[1]) a->gin[1] = s.dx;
@@ -318,7 +326,8 @@ static bool rn_batch(const gm_batch_args *a) {
 
 const gm_op gm__op_layer_norm = {
     RN_RECORD("layer_norm", rn_layer_infer, { "[4,7]; [7]; [7]", &(row_norm_attrs){ 1, 1e-5 }, 64, 0, 0 },
-              { "[2,3,5]; [3,5]", &(row_norm_attrs){ 2, 1e-5 }, 64, 0, 0 }, { "[2,3,37]", &(row_norm_attrs){ 1, 1e-3 }, 64, 0, 0 }),
+              { "[2,3,5]; [3,5]", &(row_norm_attrs){ 2, 1e-5 }, 64, 0, 0 },
+              { "[2,3,37]", &(row_norm_attrs){ 1, 1e-3 }, 64, 0, 0 }),
     .doc = "normalise over the last dimensions",
 };
 const gm_op gm__op_rms_norm = {
@@ -328,7 +337,8 @@ const gm_op gm__op_rms_norm = {
 };
 const gm_op gm__op_group_norm = {
     RN_RECORD("group_norm", rn_group_infer, { "[2,6,5]; [6]; [6]", &(row_norm_attrs){ 3, 1e-5 }, 64, 0, 0 },
-              { "[3,4]", &(row_norm_attrs){ 2, 1e-5 }, 64, 0, 0 }, { "[2,4,3,5]; [4]", &(row_norm_attrs){ 4, 1e-3 }, 64, 0, 0 }),
+              { "[3,4]", &(row_norm_attrs){ 2, 1e-5 }, 64, 0, 0 },
+              { "[2,4,3,5]; [4]", &(row_norm_attrs){ 4, 1e-3 }, 64, 0, 0 }),
     .doc = "normalise groups of channels of each entry",
 };
 const gm_op gm__op_layer_norm_grad = {
@@ -338,13 +348,15 @@ const gm_op gm__op_layer_norm_grad = {
     .doc = "the gradient of layer_norm",
 };
 const gm_op gm__op_rms_norm_grad = {
-    RN_GRAD_RECORD("rms_norm_grad", rn_layer_grad_infer, 3,
-                   { "[4,7]; [4,7]; [4,1]; [4,1] positive; [7]", &(row_norm_attrs){ 1, 1e-6 }, 64, GM_CASE_NO_GRAD, 0 }),
+    RN_GRAD_RECORD(
+        "rms_norm_grad", rn_layer_grad_infer, 3,
+        { "[4,7]; [4,7]; [4,1]; [4,1] positive; [7]", &(row_norm_attrs){ 1, 1e-6 }, 64, GM_CASE_NO_GRAD, 0 }),
     .doc = "the gradient of rms_norm",
 };
 const gm_op gm__op_group_norm_grad = {
-    RN_GRAD_RECORD("group_norm_grad", rn_group_grad_infer, 1,
-                   { "[2,6,5]; [2,6,5]; [2,3]; [2,3] positive; [6]", &(row_norm_attrs){ 3, 1e-5 }, 64, GM_CASE_NO_GRAD, 0 }),
+    RN_GRAD_RECORD(
+        "group_norm_grad", rn_group_grad_infer, 1,
+        { "[2,6,5]; [2,6,5]; [2,3]; [2,3] positive; [6]", &(row_norm_attrs){ 3, 1e-5 }, 64, GM_CASE_NO_GRAD, 0 }),
     .doc = "the gradient of group_norm in x",
 };
 #undef RN_RECORD

@@ -1,6 +1,7 @@
 /* moments.c: variance, standard deviation, logsumexp and norms over dimensions.
  *
- * Compositions of operations with the one-pass kernel where rows are dense: variance is the sum rule over (x - mean)^2. */
+ * Compositions of operations with the one-pass kernel where rows are dense: variance is the sum rule over (x - mean)^2.
+ */
 #include "../math/fp.h"
 #include "norm.h"
 #include "reduce.h"
@@ -18,7 +19,8 @@ static int32_t var_infer(const gm_op_args *a, gm_spec *out) {
     const gm_tensor *x = a->in[0];
     if (!gm__check_float(x, a->op->name)) return -1;
     if (p->dims >> x->shape.n)
-        return gm_fail(GM_ERROR_INDEX, "%s: a dimension that %s does not have", a->op->name, gm__tensor_shape_str(x)), -1;
+        return gm_fail(GM_ERROR_INDEX, "%s: a dimension that %s does not have", a->op->name, gm__tensor_shape_str(x)),
+               -1;
     out->shape = gm__reduced_shape(&x->shape, p->dims, p->keep);
     out->dtype = x->dtype;
     return 1;
@@ -51,7 +53,13 @@ static bool var_lower(const gm_op_args *a, gm_tensor **out) {
     return out[0] != NULL;
 }
 
-typedef struct { const char *x; char *y; int64_t n; int bytes; void (*f)(int64_t, int64_t, const void *, void *); } var_job;
+typedef struct {
+    const char *x;
+    char *y;
+    int64_t n;
+    int bytes;
+    void (*f)(int64_t, int64_t, const void *, void *);
+} var_job;
 
 static void var_range(void *env, int64_t begin, int64_t end) {
     const var_job *j = env;
@@ -78,7 +86,8 @@ static bool var_kernel(const gm_op_args *a, gm_tensor **out) {
     bool wide = x->dtype == GM_F64;
     gm_tensor *spread = gm__tensor_new(&out[0]->shape, x->dtype, false);
     if (!spread) return false;
-    var_job j = { gm__data(x), gm__data(spread), n, wide ? 8 : 4, wide ? k->norm_rows_spread_f64 : k->norm_rows_spread_f32 };
+    var_job j = { gm__data(x), gm__data(spread), n, wide ? 8 : 4,
+                  wide ? k->norm_rows_spread_f64 : k->norm_rows_spread_f32 };
     gm_parallel_for(rows, 32768 / n + 1, var_range, &j);
     out[0] = gm_div_scalar(spread, var_divisor(&x->shape, p));
     return out[0] != NULL;
@@ -102,11 +111,25 @@ static bool var_batch(const gm_batch_args *a) {
 }
 
 const gm_op gm__op_var = {
-    .size = sizeof(gm_op), .name = "var", .version = 1, .min_in = 1, .max_in = 1, .n_out = 1,
-    .flags = GM_OP_COMPUTE_F32 | GM_OP_CONTIGUOUS, .saves_in = 1, .attrs_bytes = sizeof(var_attrs), .attrs = var_fields,
-    .infer = var_infer, .kernel = var_kernel, .lower = var_lower, .grad = var_grad, .batch = var_batch,
-    .cases = (const gm_case[]){ { "[3,5]", &(var_attrs){ 3, 0, 1 }, 0, 0, 0 }, { "[3,4,5]", &(var_attrs){ 2, 1, 0 }, 0, 0, 0 },
-                                { "[3,4,5]", &(var_attrs){ 5, 0, 1 }, 0, 0, 0 }, { "[2,131]", &(var_attrs){ 2, 0, 1 }, 0, 0, 0 },
+    .size = sizeof(gm_op),
+    .name = "var",
+    .version = 1,
+    .min_in = 1,
+    .max_in = 1,
+    .n_out = 1,
+    .flags = GM_OP_COMPUTE_F32 | GM_OP_CONTIGUOUS,
+    .saves_in = 1,
+    .attrs_bytes = sizeof(var_attrs),
+    .attrs = var_fields,
+    .infer = var_infer,
+    .kernel = var_kernel,
+    .lower = var_lower,
+    .grad = var_grad,
+    .batch = var_batch,
+    .cases = (const gm_case[]){ { "[3,5]", &(var_attrs){ 3, 0, 1 }, 0, 0, 0 },
+                                { "[3,4,5]", &(var_attrs){ 2, 1, 0 }, 0, 0, 0 },
+                                { "[3,4,5]", &(var_attrs){ 5, 0, 1 }, 0, 0, 0 },
+                                { "[2,131]", &(var_attrs){ 2, 0, 1 }, 0, 0, 0 },
                                 { 0 } },
     .doc = "the variance over dimensions",
 };

@@ -24,8 +24,8 @@ void gm__channel_apply(const gm_channel_job *job, gm_dtype dtype);
 /* v [C] as a view that broadcasts against [N, C, ...] of `rank` dimensions. NULL stays NULL. */
 gm_tensor *gm__per_channel(gm_tensor *v, int rank);
 
-/* The gradient of (g, x, weight) -> (dx, dweight, dbias) of a normalisation, for v, vw, vb arriving (NULL: none). hat is
- * the normalised x, r is 1 / sqrt(var + eps), both functions of x; everything broadcasts against x. `project` is the
+/* The gradient of (g, x, weight) -> (dx, dweight, dbias) of a normalisation, for v, vw, vb arriving (NULL: none). hat
+ * is the normalised x, r is 1 / sqrt(var + eps), both functions of x; everything broadcasts against x. `project` is the
  * gradient without a weight, u -> dx; `mean` the mean over the elements that are normalised together. */
 typedef struct {
     gm_tensor *v, *vw, *vb, *g, *hat, *r, *weight;

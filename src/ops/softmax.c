@@ -153,8 +153,12 @@ static bool softmax_batch(const gm_batch_args *a) {
                                 { "[4,2,3]; [4,2,3]", &(softmax_attrs){ 0 }, 0, 0, 0 }, { 0 } }
 
 const gm_op gm__op_softmax = {
-    SOFTMAX_RECORD("softmax", 1, softmax_kernel, softmax_lower), .saves_out = 1, .grad = softmax_grad, .jvp = softmax_jvp,
-    SOFTMAX_CASES, .doc = "exp(x) over its sum along a dimension",
+    SOFTMAX_RECORD("softmax", 1, softmax_kernel, softmax_lower),
+    .saves_out = 1,
+    .grad = softmax_grad,
+    .jvp = softmax_jvp,
+    SOFTMAX_CASES,
+    .doc = "exp(x) over its sum along a dimension",
 };
 const gm_op gm__op_log_softmax = {
     SOFTMAX_RECORD("log_softmax", 1, softmax_kernel, softmax_lower), .saves_out = 1, .grad = log_softmax_grad,

@@ -1,5 +1,5 @@
-/* Statistics, scans, softmax and normalisations against recorded results, first and second order, in both layouts; batch
- * norm's statistics against a plain reading of the merge rule, bit for bit. */
+/* Statistics, scans, softmax and normalisations against recorded results, first and second order, in both layouts;
+ * batch norm's statistics against a plain reading of the merge rule, bit for bit. */
 #include "recorded.h"
 
 #define NORM_CASE(name, shape, call)                                                                                   \
@@ -45,7 +45,8 @@ static void one_batch_norm(const char *name, gm_shape shape) {
     char text[64];
     gm_shape c = GM_SHAPE(shape.d[1]);
     gm_tensor *x[] = { recorded_variable(1, shape), recorded_variable(2, c), recorded_variable(3, c) }, *mean, *var;
-    gm_tensor *y = gm_batch_norm(x[0], .weight = x[1], .bias = x[2], .batch_mean = &mean, .batch_var = &var), *first = y;
+    gm_tensor *y = gm_batch_norm(x[0], .weight = x[1], .bias = x[2], .batch_mean = &mean, .batch_var = &var),
+              *first = y;
     recorded_check_grads(name, y, x, 3, 3e-6);
     snprintf(text, sizeof text, "%s_mean", name);
     recorded_check(text, mean, 1e-5); /* of values that cancel */
@@ -109,7 +110,8 @@ static void batch_statistics(void) {
             for (int c = 0; c < 5 && mean; c++) {
                 float m, v;
                 merge_rule((const float *)gm_data(rows) + c * 3 * s, 3 * s, &m, &v);
-                CHECK(m == ((const float *)gm_data(mean))[c] && v == ((const float *)gm_data(var))[c], "%d of %d", c, (int)s);
+                CHECK(m == ((const float *)gm_data(mean))[c] && v == ((const float *)gm_data(var))[c], "%d of %d", c,
+                      (int)s);
             }
         }
     }
@@ -123,14 +125,17 @@ static void row_norms(void) {
         char text[64];
         gm_shape w = layers[i].w;
         gm_tensor *x[] = { recorded_variable(1, layers[i].shape), recorded_variable(2, w), recorded_variable(3, w) };
-        recorded_check_grads(layers[i].name, gm_layer_norm(x[0], layers[i].n, .weight = x[1], .bias = x[2]), x, 3, 3e-6);
+        recorded_check_grads(layers[i].name, gm_layer_norm(x[0], layers[i].n, .weight = x[1], .bias = x[2]), x, 3,
+                             3e-6);
         snprintf(text, sizeof text, "%s_plain", layers[i].name);
         recorded_check_grads(text, gm_layer_norm(x[0], layers[i].n), x, 1, 3e-6);
         snprintf(text, sizeof text, "%s_rms", layers[i].name);
         recorded_check_grads(text, gm_rms_norm(x[0], layers[i].n, .weight = x[1]), x, 2, 3e-6);
     }
-    struct { const char *name; gm_shape shape; int groups; } groups[] = {
-        { "group", GM_SHAPE(2, 6, 5), 3 }, { "group4", GM_SHAPE(2, 8, 3, 5), 2 }, { "instance", GM_SHAPE(2, 3, 5, 4), 3 } };
+    struct { const char *name; gm_shape shape; int groups;
+    } groups[] = { { "group", GM_SHAPE(2, 6, 5), 3 },
+                   { "group4", GM_SHAPE(2, 8, 3, 5), 2 },
+                   { "instance", GM_SHAPE(2, 3, 5, 4), 3 } };
     for (int i = 0; i < 3; i++) {
         gm_shape c = GM_SHAPE(groups[i].shape.d[1]);
         gm_tensor *x[] = { recorded_variable(1, groups[i].shape), recorded_variable(2, c), recorded_variable(3, c) };
@@ -172,14 +177,16 @@ static void second(const char *name, gm_tensor *y, gm_tensor *const *x, int n) {
 
 static void second_order(void) {
     gm_shape c = GM_SHAPE(4);
-    SECOND("second_batch", GM_SHAPE(3, 4, 5), c, 3, gm_batch_norm(x, .weight = w, .bias = gm_add(b, w), .eps = GM_REAL(1e-2)));
+    SECOND("second_batch", GM_SHAPE(3, 4, 5), c, 3,
+           gm_batch_norm(x, .weight = w, .bias = gm_add(b, w), .eps = GM_REAL(1e-2)));
     SECOND("second_given", GM_SHAPE(3, 4, 5), c, 3,
            gm_batch_norm(gm_mul(x, x), .weight = w, .bias = gm_mul(b, w), .mean = recorded_input(4, c),
                          .var = gm_add_scalar(recorded_input(5, c), 1.5), .eps = GM_REAL(1e-2)));
     SECOND("second_layer", GM_SHAPE(4, 7), GM_SHAPE(7), 3,
            gm_layer_norm(x, 1, .weight = w, .bias = gm_mul(b, w), .eps = GM_REAL(1e-2)));
     SECOND("second_rms", GM_SHAPE(4, 7), GM_SHAPE(7), 2, gm_rms_norm(x, 1, .weight = w, .eps = GM_REAL(1e-2)));
-    SECOND("second_group", GM_SHAPE(2, 4, 5), c, 3, gm_group_norm(x, 2, .weight = w, .bias = gm_mul(b, w), .eps = GM_REAL(1e-2)));
+    SECOND("second_group", GM_SHAPE(2, 4, 5), c, 3,
+           gm_group_norm(x, 2, .weight = w, .bias = gm_mul(b, w), .eps = GM_REAL(1e-2)));
     SECOND("second_softmax", GM_SHAPE(3, 7), c, 1, gm_softmax(x, -1));
     SECOND("second_log_softmax", GM_SHAPE(3, 7), c, 1, gm_log_softmax(gm_mul_scalar(x, 2), 0));
     SECOND("second_var", GM_SHAPE(3, 7), c, 1, gm_mul(gm_var_dims(x, DIMS(1), 1, false), gm_sum_dim(x, 1, false)));
@@ -196,15 +203,18 @@ static void softmax_is_its_formula(void) {
         CHECK(norm_same(gm_softmax(x, 1), gm_div(e, s)), "%d", (int)n);
         CHECK(norm_same(gm_log_softmax(x, 1), gm_sub(d, gm_log(s))), "%d", (int)n);
         gm_tensor *mean = gm_div_scalar(gm_sum_dim(x, 1, true), (double)n);
-        CHECK(norm_same(gm_var_dims(x, DIMS(1), 0, false), gm_div_scalar(gm_sum_dim(gm_square(gm_sub(x, mean)), 1, false), (double)n)),
+        CHECK(norm_same(gm_var_dims(x, DIMS(1), 0, false),
+                        gm_div_scalar(gm_sum_dim(gm_square(gm_sub(x, mean)), 1, false), (double)n)),
               "%d", (int)n);
     }
 }
 
 static void errors(void) {
     GM_SCOPE(scope);
-    gm_tensor *x = gm_zeros(GM_SHAPE(2, 6, 3), GM_F32), *w = gm_zeros(GM_SHAPE(5), GM_F32), *i = gm_zeros(GM_SHAPE(2, 3), GM_I32);
-    CHECK(!gm_batch_norm(x, .weight = w) && gm_error_code() == GM_ERROR_SHAPE && strstr(gm_error_message(), "6 channels"));
+    gm_tensor *x = gm_zeros(GM_SHAPE(2, 6, 3), GM_F32), *w = gm_zeros(GM_SHAPE(5), GM_F32),
+              *i = gm_zeros(GM_SHAPE(2, 3), GM_I32);
+    CHECK(!gm_batch_norm(x, .weight = w) && gm_error_code() == GM_ERROR_SHAPE &&
+          strstr(gm_error_message(), "6 channels"));
     gm_error_clear();
     CHECK(!gm_group_norm(x, 4) && gm_error_code() == GM_ERROR_SHAPE && strstr(gm_error_message(), "4 groups"));
     gm_error_clear();

@@ -1,5 +1,5 @@
-/* gemel/ops/norm.h: statistics and normalisation. Floats only (integers are DTYPE errors that name gm_cast); f16 and bf16
- * are computed in f32 and rounded once. Formulas and order of summation: docs/numerics/norm.md. */
+/* gemel/ops/norm.h: statistics and normalisation. Floats only (integers are DTYPE errors that name gm_cast); f16 and
+ * bf16 are computed in f32 and rounded once. Formulas and order of summation: docs/numerics/norm.md. */
 #ifndef GEMEL_OPS_NORM_H
 #define GEMEL_OPS_NORM_H
 
@@ -11,7 +11,8 @@ extern "C" {
 
 /* ---- statistics over dimensions: the forms of reduce.h ---- */
 
-/* The variance, sum((x - mean)^2) / (n - correction), and its root: n = 0 dims is all of them. NaN where n <= correction. */
+/* The variance, sum((x - mean)^2) / (n - correction), and its root: n = 0 dims is all of them. NaN where n <=
+ * correction. */
 GM_API gm_tensor *gm_var(gm_tensor *x, int correction);
 GM_API gm_tensor *gm_var_dims(gm_tensor *x, const int32_t *dims, int n, int correction, bool keep);
 GM_API gm_tensor *gm_std(gm_tensor *x, int correction);
@@ -36,15 +37,16 @@ typedef gm_norm_args gm_layer_norm_args, gm_rms_norm_args, gm_group_norm_args, g
 GM_API gm_tensor *gm_layer_norm_with(gm_tensor *x, int n, const gm_layer_norm_args *args);
 /* x / sqrt(mean(x^2) + eps) * weight over the last n dims; no bias. Zhang, Sennrich 2019. */
 GM_API gm_tensor *gm_rms_norm_with(gm_tensor *x, int n, const gm_rms_norm_args *args);
-/* Per entry and group of channels: x [N, C, ...], weight and bias [C] -> x's shape. SHAPE error unless groups divides C.
- * Wu, He 2018. */
+/* Per entry and group of channels: x [N, C, ...], weight and bias [C] -> x's shape. SHAPE error unless groups divides
+ * C. Wu, He 2018. */
 GM_API gm_tensor *gm_group_norm_with(gm_tensor *x, int groups, const gm_group_norm_args *args);
 /* Per entry and channel: group_norm with C groups. */
 GM_API gm_tensor *gm_instance_norm_with(gm_tensor *x, const gm_instance_norm_args *args);
 
-/* Batch norm: x [N, C, ...], everything else [C]. With `mean` and `var` (evaluation) these normalise x. Without (training)
- * the batch's own do, biased (divided by the count), and `*batch_mean`, `*batch_var` get them; either pointer may be NULL.
- * `eps`: 1e-5 unless given. A channels-last x gives a channels-last result of the same values. Ioffe, Szegedy 2015. */
+/* Batch norm: x [N, C, ...], everything else [C]. With `mean` and `var` (evaluation) these normalise x. Without
+ * (training) the batch's own do, biased (divided by the count), and `*batch_mean`, `*batch_var` get them; either
+ * pointer may be NULL. `eps`: 1e-5 unless given. A channels-last x gives a channels-last result of the same values.
+ * Ioffe, Szegedy 2015. */
 typedef struct {
     size_t size;
     gm_tensor *weight, *bias, *mean, *var;
