@@ -14,16 +14,23 @@ typedef struct { gm__stream s; const batching_state *state; gm__stream *below; i
 /* ---- stacking ---- */
 
 /* Tensors of an entry called `name`, one of each element. */
-typedef struct { const char *name; gm_tensor **t; int64_t n; const batching_state *state; gm_pack *out; } batching_entry;
+typedef struct {
+    const char *name;
+    gm_tensor **t;
+    int64_t n;
+    const batching_state *state;
+    gm_pack *out;
+} batching_entry;
 
 static bool batching_differs(const batching_entry *e, int64_t i) {
     char a[400], b[400];
     gm_shape_text(gm_shape_of(e->t[0]), a, sizeof a);
     gm_shape_text(gm_shape_of(e->t[i]), b, sizeof b);
-    return gm_fail(GM_ERROR_SHAPE, "dataset_batch: entry \"%s\" is %s %s in the first element of the batch and %s %s in "
-                   "element %lld%s", e->name, gm_dtype_name(gm_dtype_of(e->t[0])), a,
-                   gm_dtype_name(gm_dtype_of(e->t[i])), b, (long long)i,
-                   e->state->args.pad.set ? "" : " (.pad extends the smaller ones)");
+    return gm_fail(GM_ERROR_SHAPE,
+                   "dataset_batch: entry \"%s\" is %s %s in the first element of the batch and %s %s in "
+                   "element %lld%s",
+                   e->name, gm_dtype_name(gm_dtype_of(e->t[0])), a, gm_dtype_name(gm_dtype_of(e->t[i])), b,
+                   (long long)i, e->state->args.pad.set ? "" : " (.pad extends the smaller ones)");
 }
 
 /* The largest size of each dimension; *ragged if they are not all the same. */
@@ -39,7 +46,8 @@ static bool batching_measure(const batching_entry *e, gm_shape *most, bool *ragg
         for (int k = 0; k < shape.n; k++)
             if (shape.d[k] > most->d[k]) most->d[k] = shape.d[k];
     }
-    if (most->n == GM_MAX_DIMS) return gm_fail(GM_ERROR_SHAPE, "dataset_batch: entry \"%s\" has %d dimensions", e->name, most->n);
+    if (most->n == GM_MAX_DIMS)
+        return gm_fail(GM_ERROR_SHAPE, "dataset_batch: entry \"%s\" has %d dimensions", e->name, most->n);
     return gm_ok();
 }
 
@@ -158,7 +166,8 @@ static gm__item *batching_next(gm__stream *stream) {
     batching_item *b = first ? gm_alloc(sizeof *b + (size_t)s->room * sizeof *b->below) : NULL;
     if (!b) return gm__item_drop(first), NULL;
     *b = (batching_item){ .item = { batching_make, batching_drop }, .state = s->state };
-    for (gm__item *item = first; item; item = b->n < s->room ? gm__stream_next(s->below) : NULL) b->below[b->n++] = item;
+    for (gm__item *item = first; item; item = b->n < s->room ? gm__stream_next(s->below) : NULL)
+        b->below[b->n++] = item;
     if (gm_ok() && (b->n == n || !s->state->args.drop_last)) return &b->item;
     return batching_drop(&b->item), NULL;
 }

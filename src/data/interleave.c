@@ -49,7 +49,8 @@ static bool interleave_open_lane(interleave_stream *s, interleave_lane *l) {
     gm_pack *element = gm__item_take(item);
     gm_dataset *d = element ? s->state->fn(s->state->env, element) : NULL;
     if (!d && gm_ok())
-        gm_fail(GM_ERROR_CALLBACK, "dataset_interleave: the function returned NULL for element %lld", (long long)s->opened);
+        gm_fail(GM_ERROR_CALLBACK, "dataset_interleave: the function returned NULL for element %lld",
+                (long long)s->opened);
     if (!gm__dataset_check(d, "dataset_interleave", 1)) return false;
     gm__pass pass = { s->pass.epoch, s->pass.turn * 0x100000001b3u + (uint64_t)++s->opened };
     l->d = gm_retain(d);
@@ -114,9 +115,10 @@ gm_dataset *gm_dataset_interleave_with(gm_dataset *d, gm_interleave_fn fn, const
     if (!a.cycle) a.cycle = 4;
     if (!a.block) a.block = 1;
     if (ok && (!fn || a.cycle < 1 || a.cycle > 1 << 16 || a.block < 1))
-        ok = gm_fail(GM_ERROR_VALUE, "dataset_interleave: function %s, cycle %d, block %d", fn ? "given" : "NULL", a.cycle,
-                     a.block);
-    gm_dataset *i = ok ? gm__dataset_new(&interleave_class, "dataset_interleave", &d, 1, sizeof(interleave_state)) : NULL;
+        ok = gm_fail(GM_ERROR_VALUE, "dataset_interleave: function %s, cycle %d, block %d", fn ? "given" : "NULL",
+                     a.cycle, a.block);
+    gm_dataset *i =
+        ok ? gm__dataset_new(&interleave_class, "dataset_interleave", &d, 1, sizeof(interleave_state)) : NULL;
     if (i) *(interleave_state *)i->state = (interleave_state){ fn, a.env, a.free_env, a.cycle, a.block };
     else if (args && args->free_env) args->free_env(args->env);
     return i;

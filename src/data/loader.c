@@ -162,7 +162,8 @@ static gm_pack *loader_cut(const loader_pass *p, gm_pack *tensors, int64_t first
         gm_tensor *t = gm_pack_at(tensors, i);
         if (!t) gm_pack_set_pack(batch, name, loader_cut(p, gm_pack_child(tensors, i), first, n, false));
         else if (gm_dtype_of(t) == GM_STRING) gm_pack_set(batch, name, loader_strings(p, t, first, n));
-        else gm_pack_set(batch, name, loader_rows(p, t, first, n, top && !strcmp(name, "x") && gm_dtype_of(t) == GM_U8));
+        else
+            gm_pack_set(batch, name, loader_rows(p, t, first, n, top && !strcmp(name, "x") && gm_dtype_of(t) == GM_U8));
     }
     return batch;
 }

@@ -47,7 +47,9 @@ static gm__item *take_next(gm__stream *stream) {
 
 static gm__stream *take_open(gm_dataset *d, gm__pass pass) { return sequence_open(d, pass, take_next, sequence_n(d)); }
 
-static const gm__dataset_class take_class = { .name = "take", .count = take_count, .item = take_item, .open = take_open };
+static const gm__dataset_class take_class = {
+    .name = "take", .count = take_count, .item = take_item, .open = take_open
+};
 
 gm_dataset *gm_dataset_take(gm_dataset *d, int64_t n) {
     return sequence_check("dataset_take", n) ? sequence_new(&take_class, "dataset_take", d, n) : NULL;
@@ -78,7 +80,9 @@ static gm__item *skip_next(gm__stream *stream) {
 
 static gm__stream *skip_open(gm_dataset *d, gm__pass pass) { return sequence_open(d, pass, skip_next, sequence_n(d)); }
 
-static const gm__dataset_class skip_class = { .name = "skip", .count = skip_count, .item = skip_item, .open = skip_open };
+static const gm__dataset_class skip_class = {
+    .name = "skip", .count = skip_count, .item = skip_item, .open = skip_open
+};
 
 gm_dataset *gm_dataset_skip(gm_dataset *d, int64_t n) {
     return sequence_check("dataset_skip", n) ? sequence_new(&skip_class, "dataset_skip", d, n) : NULL;
@@ -182,7 +186,8 @@ static bool zip_add(gm_pack *to, const gm_pack *from) {
         const char *name = gm_pack_name(from, i);
         gm_tensor *t = gm_pack_at(from, i);
         if (gm_pack_has(to, name))
-            return gm_fail(GM_ERROR_VALUE, "dataset_zip: two elements have an entry \"%s\" (rename it with a map)", name);
+            return gm_fail(GM_ERROR_VALUE, "dataset_zip: two elements have an entry \"%s\" (rename it with a map)",
+                           name);
         if (t) gm_pack_set(to, name, t);
         else gm_pack_set_pack(to, name, gm_pack_child(from, i));
     }

@@ -1,4 +1,5 @@
-/* shuffle.c: other orders. Items are moved before they are made, so a buffer of any size costs some words an element. */
+/* shuffle.c: other orders. Items are moved before they are made, so a buffer of any size costs some words an element.
+ */
 #include "../math/fp.h"
 #include "../base/args.h"
 #include "dataset.h"

@@ -82,7 +82,8 @@ gm_dataset *gm_dataset_of_pack(gm_pack *tensors) {
     gm_pack *own = gm_pack_new();
     int64_t n = -1;
     if (source_take(tensors, own, &n) && n < 0) gm_fail(GM_ERROR_SHAPE, "dataset_of: the pack has no tensors");
-    gm_dataset *d = gm_ok() ? gm__dataset_new(&source_tensors_class, "dataset_of", NULL, 0, sizeof(source_tensors)) : NULL;
+    gm_dataset *d =
+        gm_ok() ? gm__dataset_new(&source_tensors_class, "dataset_of", NULL, 0, sizeof(source_tensors)) : NULL;
     if (d) *(source_tensors *)d->state = (source_tensors){ gm_retain(own), n };
     return gm_return(&s, d);
 }
@@ -163,7 +164,8 @@ static const gm__dataset_class source_custom_class = {
 };
 
 gm_dataset *gm_dataset_custom(gm_count_fn count, gm_get_fn get, void *env, void (*free_env)(void *env)) {
-    if (gm_ok() && (!count || !get)) gm_fail(GM_ERROR_VALUE, "dataset_custom: the function %s is NULL", get ? "count" : "get");
+    if (gm_ok() && (!count || !get))
+        gm_fail(GM_ERROR_VALUE, "dataset_custom: the function %s is NULL", get ? "count" : "get");
     gm_dataset *d =
         gm_ok() ? gm__dataset_new(&source_custom_class, "dataset_custom", NULL, 0, sizeof(source_custom)) : NULL;
     if (d) *(source_custom *)d->state = (source_custom){ count, get, env, free_env };

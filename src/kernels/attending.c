@@ -1,10 +1,10 @@
 /* attending.c: attention without a score matrix in memory, and its gradient.
  *
- * Forward: a tile of query rows is scored against all keys it may see, in cache: product, softmax on whole rows, product.
- * Gradient: blocks of 256 queries times 256 keys. A block is one chunk of the dot-like rule for every result, so that adding
- * blocks into part and total sums in ascending order is that rule itself. With many batch entries a thread takes an entry and
- * makes all three gradients at once; with few, one pass over query chunks makes gq and one over key chunks gk and gv: twice
- * the scores, the same bits. */
+ * Forward: a tile of query rows is scored against all keys it may see, in cache: product, softmax on whole rows,
+ * product. Gradient: blocks of 256 queries times 256 keys. A block is one chunk of the dot-like rule for every result,
+ * so that adding blocks into part and total sums in ascending order is that rule itself. With many batch entries a
+ * thread takes an entry and makes all three gradients at once; with few, one pass over query chunks makes gq and one
+ * over key chunks gk and gv: twice the scores, the same bits. */
 #include "../math/fp.h"
 #include "attending.h"
 #include "../base/memory.h"
@@ -29,7 +29,9 @@ enum { ATTENDING_ALL, ATTENDING_QUERIES, ATTENDING_KEYS, ATTENDING_VALUES };
 
 /* ---- small things by type ---- */
 
-static void *attending_at(const attending_job *j, const void *p, int64_t elements) { return (char *)p + elements * j->bytes; }
+static void *attending_at(const attending_job *j, const void *p, int64_t elements) {
+    return (char *)p + elements * j->bytes;
+}
 
 static double attending_get(const attending_job *j, const void *p, int64_t i) {
     return j->bytes == 4 ? ((const float *)p)[i] : ((const double *)p)[i];
@@ -63,10 +65,21 @@ static double attending_sum(const attending_job *j, int64_t n, const void *x) {
 }
 
 /* One product on this thread. */
-static void attending_product(attending_job *j, int64_t m, int64_t n, int64_t k, const void *a, int64_t a_row, int64_t a_col,
-                              const void *b, int64_t b_row, int64_t b_col, void *c, int64_t c_row) {
-    gm__gemm_args g = { .m = m, .n = n, .k = k, .a = a, .a_row = a_row, .a_col = a_col, .b = b, .b_row = b_row, .b_col = b_col,
-                        .c = c, .c_row = c_row, .c_col = 1, .serial = true };
+static void attending_product(attending_job *j, int64_t m, int64_t n, int64_t k, const void *a, int64_t a_row,
+                              int64_t a_col, const void *b, int64_t b_row, int64_t b_col, void *c, int64_t c_row) {
+    gm__gemm_args g = { .m = m,
+                        .n = n,
+                        .k = k,
+                        .a = a,
+                        .a_row = a_row,
+                        .a_col = a_col,
+                        .b = b,
+                        .b_row = b_row,
+                        .b_col = b_col,
+                        .c = c,
+                        .c_row = c_row,
+                        .c_col = 1,
+                        .serial = true };
     if (!(j->bytes == 4 ? gm__gemm_f32(&g) : gm__gemm_f64(&g))) atomic_store(&j->failed, true);
 }
 
@@ -77,7 +90,9 @@ static const void *attending_place(const attending_job *j, const gm__attending_v
 /* Row `i` of entry `e` against keys from `key` on. */
 static gm__attention_row attending_row(const attending_job *j, int64_t e, int64_t i, int64_t key, int64_t n) {
     const gm__attending *a = j->a;
-    gm__attention_row r = { .n = n, .limit = a->causal ? i + a->offset + 1 - key : n, .scale = a->scale, .kind = a->mask_kind };
+    gm__attention_row r = {
+        .n = n, .limit = a->causal ? i + a->offset + 1 - key : n, .scale = a->scale, .kind = a->mask_kind
+    };
     if (r.kind == GM__MASK_NONE) return r;
     int64_t at = a->mask.off[e] + i * a->mask.row + key * a->mask.col;
     r.mask = (const char *)a->mask.data + at * (r.kind == GM__MASK_KEEP ? 1 : j->bytes);
@@ -109,8 +124,10 @@ static void attending_repair(const attending_job *j, int64_t e, int64_t n, const
     for (int64_t c = 0; bad && c < a->e; c++) {
         double acc = 0, part = 0, total = 0;
         for (int64_t key = 0; key < n; key++) {
-            double w = attending_get(j, weights, key), v = attending_get(j, attending_place(j, &a->v, e, key), c * a->v.col);
-            if (w != 0) acc = j->bytes == 4 ? (double)__builtin_fmaf((float)w, (float)v, (float)acc) : __builtin_fma(w, v, acc);
+            double w = attending_get(j, weights, key),
+                   v = attending_get(j, attending_place(j, &a->v, e, key), c * a->v.col);
+            if (w != 0)
+                acc = j->bytes == 4 ? (double)__builtin_fmaf((float)w, (float)v, (float)acc) : __builtin_fma(w, v, acc);
             if (key % GM_MM_CHUNK == GM_MM_CHUNK - 1 || key == n - 1) {
                 part = j->bytes == 4 ? (double)((float)part + (float)acc) : part + acc, acc = 0;
                 if (key % GM_MM_SUPER == GM_MM_SUPER - 1 || key == n - 1)
@@ -126,8 +143,8 @@ static void attending_tile(attending_job *j, int64_t e, int64_t i0, int64_t rows
     int64_t n = a->s, last = i0 + rows - 1 + a->offset + 1;
     if (a->causal && last < n) n = last < 0 ? 0 : last;
     void *out = attending_at(j, a->out, (e * a->t + i0) * a->e);
-    attending_product(j, rows, n, a->d, attending_place(j, &a->q, e, i0), a->q.row, a->q.col, attending_place(j, &a->k, e, 0),
-                      a->k.col, a->k.row, scores, n);
+    attending_product(j, rows, n, a->d, attending_place(j, &a->q, e, i0), a->q.row, a->q.col,
+                      attending_place(j, &a->k, e, 0), a->k.col, a->k.row, scores, n);
     for (int64_t i = 0; i < rows; i++) attending_softmax(j, e, i0 + i, n, attending_at(j, scores, i * n));
     attending_product(j, rows, a->e, n, scores, n, 1, attending_place(j, &a->v, e, 0), a->v.row, a->v.col, out, a->e);
     for (int64_t i = 0; i < rows; i++)
@@ -153,8 +170,9 @@ static void attending_range(void *env, int64_t begin, int64_t end) {
 static int64_t attending_grain(double work) { return work > 1e6 ? 1 : (int64_t)(1e6 / (work + 1)) + 1; }
 
 static bool attending_done(attending_job *j) {
-    return !atomic_load(&j->failed) || gm_fail(GM_ERROR_MEMORY, "attention: no working memory for %lld queries and %lld keys",
-                                               (long long)j->a->t, (long long)j->a->s);
+    return !atomic_load(&j->failed) ||
+           gm_fail(GM_ERROR_MEMORY, "attention: no working memory for %lld queries and %lld keys", (long long)j->a->t,
+                   (long long)j->a->s);
 }
 
 bool gm__attend(const gm__attending *a) {
@@ -171,13 +189,14 @@ bool gm__attend(const gm__attending *a) {
 
 /* ---- gradient ---- */
 
-/* Working memory of one thread: weights and slopes of a block, a chunk's product, and a part sum where there are several
- * superblocks. */
+/* Working memory of one thread: weights and slopes of a block, a chunk's product, and a part sum where there are
+ * several superblocks. */
 typedef struct { void *block, *weights, *slopes, *chunk, *part; size_t got; } attending_work;
 
 static bool attending_take(attending_job *j, attending_work *w) {
     const gm__attending *a = j->a;
-    int64_t wide = a->d > a->e ? a->d : a->e, square = ATTENDING_CHUNK * ATTENDING_CHUNK, strip = ATTENDING_CHUNK * wide;
+    int64_t wide = a->d > a->e ? a->d : a->e, square = ATTENDING_CHUNK * ATTENDING_CHUNK,
+            strip = ATTENDING_CHUNK * wide;
     w->block = gm__block_take((size_t)((2 * square + 2 * strip) * j->bytes) + 64, &w->got);
     if (!w->block) {
         atomic_store(&j->failed, true);
@@ -190,11 +209,13 @@ static bool attending_take(attending_job *j, attending_work *w) {
     return true;
 }
 
-/* part += chunk (NULL: zeros), and total += part where a superblock ends with chunk `index` of `count`. The first chunk of
- * a superblock begins part, the first superblock total (NULL: there is one superblock only, and part is the result). */
+/* part += chunk (NULL: zeros), and total += part where a superblock ends with chunk `index` of `count`. The first chunk
+ * of a superblock begins part, the first superblock total (NULL: there is one superblock only, and part is the result).
+ */
 static void attending_add(const attending_job *j, int64_t n, const void *chunk, void *part, void *total, int64_t index,
                           int64_t count) {
-    bool opens = index % ATTENDING_CHUNKS == 0, closes = index % ATTENDING_CHUNKS == ATTENDING_CHUNKS - 1 || index == count - 1;
+    bool opens = index % ATTENDING_CHUNKS == 0,
+         closes = index % ATTENDING_CHUNKS == ATTENDING_CHUNKS - 1 || index == count - 1;
 #define ATTENDING_ADD(T)                                                                                               \
     do {                                                                                                               \
         const T *x = chunk;                                                                                            \
@@ -254,21 +275,25 @@ static void attending_add_query(attending_job *j, const attending_box *b, attend
     bool more = count > ATTENDING_CHUNKS;
     void *to = attending_at(j, a->gq, (b->e * a->t + b->i0) * a->d);
     if (seen)
-        attending_product(j, b->rows, a->d, b->keys, w->slopes, b->keys, 1, attending_place(j, &a->k, b->e, b->k0), a->k.row,
-                          a->k.col, w->chunk, a->d);
-    attending_add(j, b->rows * a->d, seen ? w->chunk : NULL, more ? w->part : to, more ? to : NULL, b->k0 / ATTENDING_CHUNK, count);
+        attending_product(j, b->rows, a->d, b->keys, w->slopes, b->keys, 1, attending_place(j, &a->k, b->e, b->k0),
+                          a->k.row, a->k.col, w->chunk, a->d);
+    attending_add(j, b->rows * a->d, seen ? w->chunk : NULL, more ? w->part : to, more ? to : NULL,
+                  b->k0 / ATTENDING_CHUNK, count);
 }
 
-static void attending_add_key(attending_job *j, const attending_box *b, attending_work *w, bool seen, bool value, void *to) {
+static void attending_add_key(attending_job *j, const attending_box *b, attending_work *w, bool seen, bool value,
+                              void *to) {
     const gm__attending *a = j->a;
     int64_t count = (a->t + ATTENDING_CHUNK - 1) / ATTENDING_CHUNK, n = value ? a->e : a->d;
     bool more = count > ATTENDING_CHUNKS;
     to = attending_at(j, to, (b->e * a->s + b->k0) * n);
-    const void *x = value ? attending_at(j, a->g, (b->e * a->t + b->i0) * a->e) : attending_place(j, &a->q, b->e, b->i0);
+    const void *x =
+        value ? attending_at(j, a->g, (b->e * a->t + b->i0) * a->e) : attending_place(j, &a->q, b->e, b->i0);
     if (seen)
-        attending_product(j, b->keys, n, b->rows, value ? w->weights : w->slopes, 1, b->keys, x, value ? a->e : a->q.row,
-                          value ? 1 : a->q.col, w->chunk, n);
-    attending_add(j, b->keys * n, seen ? w->chunk : NULL, more ? w->part : to, more ? to : NULL, b->i0 / ATTENDING_CHUNK, count);
+        attending_product(j, b->keys, n, b->rows, value ? w->weights : w->slopes, 1, b->keys, x,
+                          value ? a->e : a->q.row, value ? 1 : a->q.col, w->chunk, n);
+    attending_add(j, b->keys * n, seen ? w->chunk : NULL, more ? w->part : to, more ? to : NULL,
+                  b->i0 / ATTENDING_CHUNK, count);
 }
 
 /* All that an entry needs (not more than one superblock of queries). */
@@ -352,8 +377,8 @@ bool gm__attend_grad(const gm__attending *a) {
     j.mean = gm_alloc((size_t)(a->batch * a->t * j.bytes));
     if (!j.mean) return false;
     gm_parallel_for(a->batch * a->t, 40000 / (a->e + 32) + 1, attending_mean_range, &j);
-    bool whole = a->t <= ATTENDING_CHUNK * ATTENDING_CHUNKS &&
-                 (a->batch >= 2 * gm_n_threads() || gm_n_threads() == 1 || (a->t <= ATTENDING_CHUNK && a->s <= ATTENDING_CHUNK));
+    bool whole = a->t <= ATTENDING_CHUNK * ATTENDING_CHUNKS && (a->batch >= 2 * gm_n_threads() || gm_n_threads() == 1 ||
+                                                                (a->t <= ATTENDING_CHUNK && a->s <= ATTENDING_CHUNK));
     if (whole) attending_pass(&j, ATTENDING_ALL, 0);
     if (!whole && a->gq) attending_pass(&j, ATTENDING_QUERIES, a->t);
     if (!whole && a->gk) attending_pass(&j, ATTENDING_KEYS, a->s);

@@ -1,8 +1,8 @@
 /* attention.c: scaled dot-product attention, on the driver of kernels/attending.h.
  *
- * `attention` gives the output and, for the gradient, the maximum and sum of every row of scores; `attention_grad` computes
- * the weights again from these. Both have a lowered form that defines their values. Derivatives of the gradient itself, and
- * the gradient of a float mask, are written with whole matrices. */
+ * `attention` gives the output and, for the gradient, the maximum and sum of every row of scores; `attention_grad`
+ * computes the weights again from these. Both have a lowered form that defines their values. Derivatives of the
+ * gradient itself, and the gradient of a float mask, are written with whole matrices. */
 #include "../math/fp.h"
 #include "ops.h"
 #include "../base/args.h"
@@ -34,16 +34,21 @@ static bool attention_same_lead(const gm_tensor *a, const gm_tensor *b) {
 static bool attention_check(const gm_op_args *a, const gm_tensor *mask) {
     const gm_tensor *q = a->in[ATT_Q], *k = a->in[ATT_K], *v = a->in[ATT_V];
     int n = q->shape.n;
-    bool fits = n >= 2 && attention_same_lead(q, k) && attention_same_lead(q, v) && q->shape.d[n - 1] == k->shape.d[n - 1] &&
-                k->shape.d[n - 2] == v->shape.d[n - 2];
+    bool fits = n >= 2 && attention_same_lead(q, k) && attention_same_lead(q, v) &&
+                q->shape.d[n - 1] == k->shape.d[n - 1] && k->shape.d[n - 2] == v->shape.d[n - 2];
     if (!fits)
-        return gm_fail(GM_ERROR_SHAPE, "attention: q %s, k %s and v %s do not fit [..., T, D], [..., S, D], [..., S, E]",
+        return gm_fail(GM_ERROR_SHAPE,
+                       "attention: q %s, k %s and v %s do not fit [..., T, D], [..., S, D], [..., S, E]",
                        gm__tensor_shape_str(q), gm__tensor_shape_str(k), gm__tensor_shape_str(v));
-    if (mask && (!attention_same_lead(q, mask) || mask->shape.d[n - 2] != q->shape.d[n - 2] || mask->shape.d[n - 1] != k->shape.d[n - 2]))
-        return gm_fail(GM_ERROR_SHAPE, "attention: mask %s for %lld queries and %lld keys of q %s", gm__tensor_shape_str(mask),
-                       (long long)q->shape.d[n - 2], (long long)k->shape.d[n - 2], gm__tensor_shape_str(q));
-    if (!gm_is_float(q->dtype) || k->dtype != q->dtype || v->dtype != q->dtype || (mask && mask->dtype != GM_BOOL && mask->dtype != q->dtype))
-        return gm_fail(GM_ERROR_DTYPE, "attention: q is %s, k %s, v %s, mask %s: floats of one dtype, or a bool mask, are needed",
+    if (mask && (!attention_same_lead(q, mask) || mask->shape.d[n - 2] != q->shape.d[n - 2] ||
+                 mask->shape.d[n - 1] != k->shape.d[n - 2]))
+        return gm_fail(GM_ERROR_SHAPE, "attention: mask %s for %lld queries and %lld keys of q %s",
+                       gm__tensor_shape_str(mask), (long long)q->shape.d[n - 2], (long long)k->shape.d[n - 2],
+                       gm__tensor_shape_str(q));
+    if (!gm_is_float(q->dtype) || k->dtype != q->dtype || v->dtype != q->dtype ||
+        (mask && mask->dtype != GM_BOOL && mask->dtype != q->dtype))
+        return gm_fail(GM_ERROR_DTYPE,
+                       "attention: q is %s, k %s, v %s, mask %s: floats of one dtype, or a bool mask, are needed",
                        gm_dtype_name(q->dtype), gm_dtype_name(k->dtype), gm_dtype_name(v->dtype),
                        gm_dtype_name(mask ? mask->dtype : GM_BOOL));
     return true;
@@ -108,8 +113,15 @@ static bool attention_describe(const gm_op_args *a, gm_tensor *mask, gm__attendi
     int64_t batch = 1;
     for (int i = 0; i + 2 < n; i++) batch *= q->shape.d[i];
     if (!(*off = gm_alloc((size_t)(4 * batch + 1) * sizeof **off))) return false;
-    *w = (gm__attending){ .dtype = q->dtype, .batch = batch, .t = q->shape.d[n - 2], .s = k->shape.d[n - 2], .d = q->shape.d[n - 1],
-                          .e = v->shape.d[n - 1], .scale = p->scale, .causal = p->causal != 0, .offset = p->offset };
+    *w = (gm__attending){ .dtype = q->dtype,
+                          .batch = batch,
+                          .t = q->shape.d[n - 2],
+                          .s = k->shape.d[n - 2],
+                          .d = q->shape.d[n - 1],
+                          .e = v->shape.d[n - 1],
+                          .scale = p->scale,
+                          .causal = p->causal != 0,
+                          .offset = p->offset };
     w->q = attention_view(q, batch, *off);
     w->k = attention_view(k, batch, *off + batch);
     w->v = attention_view(v, batch, *off + 2 * batch);
@@ -132,7 +144,8 @@ static bool attention_kernel(const gm_op_args *a, gm_tensor **out) {
 static bool attention_grad_kernel(const gm_op_args *a, gm_tensor **out) {
     gm__attending w;
     int64_t *off;
-    gm_tensor *o = gm_contiguous(a->in[ATT_OUT]), *m = gm_contiguous(a->in[ATT_MAX]), *s = gm_contiguous(a->in[ATT_SUM]);
+    gm_tensor *o = gm_contiguous(a->in[ATT_OUT]), *m = gm_contiguous(a->in[ATT_MAX]),
+              *s = gm_contiguous(a->in[ATT_SUM]);
     gm_tensor *g = gm_contiguous(a->in[ATT_G]);
     if (!gm_ok() || !attention_describe(a, a->n_in > ATT_MASK ? a->in[ATT_MASK] : NULL, &w, &off)) return false;
     w.out = gm__data(o), w.max = gm__data(m), w.sum = gm__data(s), w.g = gm__data(g);
@@ -200,7 +213,9 @@ static bool attention_grad_lower(const gm_op_args *a, gm_tensor **out) {
 /* ---- derivatives ---- */
 
 /* Through the softmax: w * (d - sum(w * d)). */
-static gm_tensor *attention_through(gm_tensor *w, gm_tensor *d) { return gm_mul(w, gm_sub(d, attention_row_sum(w, d))); }
+static gm_tensor *attention_through(gm_tensor *w, gm_tensor *d) {
+    return gm_mul(w, gm_sub(d, attention_row_sum(w, d)));
+}
 
 static bool attention_grad(const gm_grad_args *a) {
     gm_tensor *mask = a->n_in > 3 ? a->in[3] : NULL, *g = a->gout[0], *out[3] = { NULL };
@@ -229,7 +244,8 @@ static bool attention_grad_grad(const gm_grad_args *a) {
     gm_tensor *mask = a->n_in > ATT_MASK ? a->in[ATT_MASK] : NULL, *m, *z, *A = NULL, *X = NULL;
     gm_tensor *to_q = a->gout[0], *to_k = a->gout[1], *to_v = a->gout[2];
     gm_tensor *w = attention_softmax(attention_scores(q, k, mask, p), &m, &z);
-    gm_tensor *dw = gm_matmul(g, attention_turned(v)), *centred = gm_sub(dw, attention_row_sum(w, dw)), *ds = gm_mul(w, centred);
+    gm_tensor *dw = gm_matmul(g, attention_turned(v)), *centred = gm_sub(dw, attention_row_sum(w, dw)),
+              *ds = gm_mul(w, centred);
     if (to_q) A = gm_matmul(to_q, attention_turned(k));
     if (to_k) A = attention_plus(A, gm_matmul(q, attention_turned(to_k)));
     if (A) A = gm_mul_scalar(A, p->scale);
@@ -275,14 +291,26 @@ const gm_op gm__op_attention = {
 };
 
 const gm_op gm__op_attention_grad = {
-    .size = sizeof(gm_op), .name = "attention_grad", .version = 1, .min_in = 7, .max_in = 8, .n_out = 3,
-    .flags = GM_OP_COMPUTE_F32, .saves_in = 1 << ATT_Q | 1 << ATT_K | 1 << ATT_V | 1 << ATT_G | 1 << ATT_MASK,
+    .size = sizeof(gm_op),
+    .name = "attention_grad",
+    .version = 1,
+    .min_in = 7,
+    .max_in = 8,
+    .n_out = 3,
+    .flags = GM_OP_COMPUTE_F32,
+    .saves_in = 1 << ATT_Q | 1 << ATT_K | 1 << ATT_V | 1 << ATT_G | 1 << ATT_MASK,
     .diff_in = 1 << ATT_Q | 1 << ATT_K | 1 << ATT_V | 1 << ATT_G | 1 << ATT_MASK,
-    .attrs_bytes = sizeof(attention_attrs), .attrs = attention_fields, .infer = attention_grad_infer,
-    .kernel = attention_grad_kernel, .lower = attention_grad_lower, .grad = attention_grad_grad, .batch = attention_batch,
+    .attrs_bytes = sizeof(attention_attrs),
+    .attrs = attention_fields,
+    .infer = attention_grad_infer,
+    .kernel = attention_grad_kernel,
+    .lower = attention_grad_lower,
+    .grad = attention_grad_grad,
+    .batch = attention_batch,
     /* outputs, maxima and sums here are no results of q, k and v, as the derivative assumes them to be */
-    .cases = (const gm_case[]){ { "[2,3,4];[2,5,4];[2,5,3];[2,3,3];[2,3];[2,3] positive;[2,3,3]", ATTENTION(0.5, 0, 0), 0,
-                                  GM_CASE_NO_GRAD, 0 }, { 0 } },
+    .cases = (const gm_case[]){ { "[2,3,4];[2,5,4];[2,5,3];[2,3,3];[2,3];[2,3] positive;[2,3,3]", ATTENTION(0.5, 0, 0),
+                                  0, GM_CASE_NO_GRAD, 0 },
+                                { 0 } },
     .doc = "the gradients of attention in q, k and v",
 };
 #undef ATTENTION
@@ -322,7 +350,8 @@ static gm_tensor *attention_in_groups(gm_tensor *x, int64_t groups) {
 
 static int64_t attention_heads(const gm_tensor *x) { return x->shape.n > 2 ? x->shape.d[x->shape.n - 3] : 1; }
 
-/* Fewer heads of keys than of queries: both get a dimension of groups. Returns the number of groups, 0 if it is not so. */
+/* Fewer heads of keys than of queries: both get a dimension of groups. Returns the number of groups, 0 if it is not so.
+ */
 static int64_t attention_group(gm_tensor **x, gm_tensor **mask) {
     int64_t h = attention_heads(x[0]), g = attention_heads(x[1]);
     if (g == h || g == 1 || h % g || attention_heads(x[2]) != g) return 0;
@@ -337,15 +366,16 @@ static bool attention_take(gm_tensor **x, gm_tensor **mask) {
     for (int i = 0; i < 3; i++) {
         if (!gm__check_tensor(x[i], "scaled_dot_product_attention", i + 1)) return false;
         if (x[i]->shape.n < 2)
-            return gm_fail(GM_ERROR_SHAPE, "scaled_dot_product_attention: argument %d is %s, [..., T, D] is needed", i + 1,
-                           gm__tensor_shape_str(x[i]));
+            return gm_fail(GM_ERROR_SHAPE, "scaled_dot_product_attention: argument %d is %s, [..., T, D] is needed",
+                           i + 1, gm__tensor_shape_str(x[i]));
         t = t ? gm_promote(t, x[i]->dtype) : x[i]->dtype;
     }
     for (int i = 0; i < 3 && gm_is_float(t); i++) x[i] = gm_cast(x[i], t);
     if (!*mask) return gm_ok();
     if (!gm__check_tensor(*mask, "scaled_dot_product_attention", 4)) return false;
     if ((*mask)->shape.n < 2)
-        return gm_fail(GM_ERROR_SHAPE, "scaled_dot_product_attention: mask is %s, [..., T, S] is needed", gm__tensor_shape_str(*mask));
+        return gm_fail(GM_ERROR_SHAPE, "scaled_dot_product_attention: mask is %s, [..., T, S] is needed",
+                       gm__tensor_shape_str(*mask));
     if ((*mask)->dtype != GM_BOOL && gm_is_float(t)) *mask = gm_cast(*mask, t);
     return gm_ok();
 }
@@ -361,7 +391,8 @@ gm_tensor *gm_scaled_dot_product_attention_with(gm_tensor *q, gm_tensor *k, gm_t
                                                 const gm_scaled_dot_product_attention_args *args) {
     gm_scaled_dot_product_attention_args o;
     gm_tensor *x[4] = { q, k, v, NULL };
-    if (!gm_ok() || !gm__args_take("scaled_dot_product_attention", &o, sizeof o, args) || !attention_take(x, &o.mask)) return NULL;
+    if (!gm_ok() || !gm__args_take("scaled_dot_product_attention", &o, sizeof o, args) || !attention_take(x, &o.mask))
+        return NULL;
     int64_t d = x[0]->shape.d[x[0]->shape.n - 1], groups = attention_group(x, &o.mask);
     if (!gm_ok() || (o.mask && !(x[3] = attention_full_mask(o.mask, x[0], x[1])))) return NULL;
     if (!attention_broadcast(x, x[3] ? 4 : 3)) return NULL;

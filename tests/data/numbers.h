@@ -7,7 +7,9 @@
 #include <stdatomic.h>
 
 /* 0..n-1 as tensors in memory. */
-static inline gm_dataset *numbers(int64_t n) { return gm_dataset_of_pack(GM_PACK({ "x", gm_arange(0, (double)n, 1, GM_I64), NULL })); }
+static inline gm_dataset *numbers(int64_t n) {
+    return gm_dataset_of_pack(GM_PACK({ "x", gm_arange(0, (double)n, 1, GM_I64), NULL }));
+}
 
 /* The same from a generator, whose number is not known. */
 typedef struct { int64_t at, n; } counting;

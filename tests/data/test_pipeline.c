@@ -82,7 +82,8 @@ static void sequences(void) {
 static void zipping(void) {
     GM_SCOPE(s);
     gm_dataset *other = gm_dataset_of_pack(GM_PACK({ "y", gm_arange(5, 9, 1, GM_I64), NULL }));
-    gm_dataset *both[] = { numbers(3), other }, *mixed[] = { generated(3), other }, *clash[] = { numbers(3), numbers(3) };
+    gm_dataset *both[] = { numbers(3), other }, *mixed[] = { generated(3), other },
+               *clash[] = { numbers(3), numbers(3) };
     gm_dataset *z[] = { gm_dataset_zip(both, 2), gm_dataset_zip(mixed, 2) };
     for (int k = 0; k < 2; k++) {
         int64_t n = 0;
@@ -183,15 +184,16 @@ static void interleaving(void) {
     CHECK_LIST(gm_dataset_interleave(numbers(2), up_to, .cycle = 9), 0, "0,100,1,101,2,102");
     CHECK_LIST(gm_dataset_interleave(numbers(0), up_to), 0, "");
     long long v[8];
-    CHECK(sscanf(listed(gm_dataset_interleave(numbers(2), drawn), 0), "%lld,%lld,%lld,%lld,%lld,%lld,%lld,%lld", v, v + 1,
-                 v + 2, v + 3, v + 4, v + 5, v + 6, v + 7) == 8);
+    CHECK(sscanf(listed(gm_dataset_interleave(numbers(2), drawn), 0), "%lld,%lld,%lld,%lld,%lld,%lld,%lld,%lld", v,
+                 v + 1, v + 2, v + 3, v + 4, v + 5, v + 6, v + 7) == 8);
     CHECK(v[0] != v[1] || v[2] != v[3] || v[4] != v[5]); /* numbers of their own */
 }
 
 static gm_pack *ragged(void *env, int64_t i) {
     (void)env;
     const char *names[] = { "none", "one", "two", "three" };
-    return GM_PACK({ "x", gm_full(GM_SHAPE(i, 2), (double)i, GM_F32), NULL }, { "name", gm_strings(&names[i], 1), NULL },
+    return GM_PACK({ "x", gm_full(GM_SHAPE(i, 2), (double)i, GM_F32), NULL },
+                   { "name", gm_strings(&names[i], 1), NULL },
                    { "in", NULL, GM_PACK({ "n", gm_scalar_i64(i, GM_I64), NULL }) });
 }
 static int64_t four(void *env) {

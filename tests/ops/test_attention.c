@@ -1,4 +1,5 @@
-/* Attention against recorded results, against its lowered form bit for bit, in threads, with keys that are not numbers. */
+/* Attention against recorded results, against its lowered form bit for bit, in threads, with keys that are not numbers.
+ */
 #include "recorded.h"
 #include "gemel/op.h"
 
@@ -18,7 +19,8 @@ static void attention_cases(void) {
     attention_variables(x, (gm_shape[]){ GM_SHAPE(2, 5, 4), GM_SHAPE(2, 7, 4), GM_SHAPE(2, 7, 3) }, 3);
     gm_tensor *keep = gm_gt_scalar(recorded_input(4, GM_SHAPE(5, 7)), -0.4);
     recorded_check_grads("keep", gm_scaled_dot_product_attention(x[0], x[1], x[2], .mask = keep), x, 3, 1e-6);
-    attention_variables(x, (gm_shape[]){ GM_SHAPE(2, 2, 5, 4), GM_SHAPE(2, 2, 7, 4), GM_SHAPE(2, 2, 7, 3), GM_SHAPE(2, 1, 5, 7) }, 4);
+    attention_variables(
+        x, (gm_shape[]){ GM_SHAPE(2, 2, 5, 4), GM_SHAPE(2, 2, 7, 4), GM_SHAPE(2, 2, 7, 3), GM_SHAPE(2, 1, 5, 7) }, 4);
     recorded_check_grads("bias", gm_scaled_dot_product_attention(x[0], x[1], x[2], .mask = x[3]), x, 4, 1e-6);
     attention_variables(x, (gm_shape[]){ GM_SHAPE(1, 4, 3, 4), GM_SHAPE(1, 2, 5, 4), GM_SHAPE(1, 2, 5, 3) }, 3);
     recorded_check_grads("groups", gm_scaled_dot_product_attention(x[0], x[1], x[2]), x, 3, 1e-6);
@@ -29,7 +31,8 @@ static void attention_cases(void) {
 
 static void attention_second(void) {
     gm_tensor *x[ATT_TENSORS], *e = NULL;
-    attention_variables(x, (gm_shape[]){ GM_SHAPE(2, 3, 4), GM_SHAPE(2, 5, 4), GM_SHAPE(2, 5, 3), GM_SHAPE(2, 3, 5) }, 4);
+    attention_variables(x, (gm_shape[]){ GM_SHAPE(2, 3, 4), GM_SHAPE(2, 5, 4), GM_SHAPE(2, 5, 3), GM_SHAPE(2, 3, 5) },
+                        4);
     gm_pack *v = gm_pack_new();
     for (int i = 0; i < 4; i++) gm_pack_set(v, NULL, x[i]);
     gm_tensor *y = gm_scaled_dot_product_attention(x[0], x[1], x[2], .mask = x[3], .scale = GM_REAL(0.5));
@@ -58,7 +61,8 @@ static void attention_compare(const char *name, gm_tensor **in, int n, const voi
     gm_op lowered = *op;
     lowered.kernel = NULL;
     gm_set_threads(1);
-    CHECK(gm_op_call(op, in, n, attrs, a, 3) == 3 && gm_op_call(&lowered, in, n, attrs, b, 3) == 3, "%s", gm_error_message());
+    CHECK(gm_op_call(op, in, n, attrs, a, 3) == 3 && gm_op_call(&lowered, in, n, attrs, b, 3) == 3, "%s",
+          gm_error_message());
     gm_set_threads(3);
     CHECK(gm_op_call(op, in, n, attrs, c, 3) == 3, "%s", gm_error_message());
     gm_set_threads(threads);
@@ -98,18 +102,20 @@ static void attention_lowered_cases(void) {
 
 /* Decoding one query at a time with the keys so far has the bits of the whole. */
 static void attention_decoding(void) {
-    gm_tensor *q = recorded_input(1, GM_SHAPE(2, 40, 8)), *k = recorded_input(2, GM_SHAPE(2, 40, 8)), *v = recorded_input(3, GM_SHAPE(2, 40, 8));
+    gm_tensor *q = recorded_input(1, GM_SHAPE(2, 40, 8)), *k = recorded_input(2, GM_SHAPE(2, 40, 8)),
+              *v = recorded_input(3, GM_SHAPE(2, 40, 8));
     gm_tensor *whole = gm_scaled_dot_product_attention(q, k, v, .causal = 1);
     for (int i = 0; i < 40; i += 13) {
-        gm_tensor *y = gm_scaled_dot_product_attention(gm_narrow(q, 1, i, 1), gm_narrow(k, 1, 0, i + 1), gm_narrow(v, 1, 0, i + 1),
-                                                       .causal = 1, .offset = i);
+        gm_tensor *y = gm_scaled_dot_product_attention(gm_narrow(q, 1, i, 1), gm_narrow(k, 1, 0, i + 1),
+                                                       gm_narrow(v, 1, 0, i + 1), .causal = 1, .offset = i);
         CHECK(attention_same(y, gm_narrow(whole, 1, i, 1)), "position %d", i);
     }
 }
 
 /* Keys that nobody sees may hold anything; a query that sees nothing gives 0. */
 static void attention_hidden_keys(void) {
-    gm_tensor *q = recorded_variable(1, GM_SHAPE(4, 3)), *k = recorded_variable(2, GM_SHAPE(6, 3)), *v = recorded_input(3, GM_SHAPE(6, 2));
+    gm_tensor *q = recorded_variable(1, GM_SHAPE(4, 3)), *k = recorded_variable(2, GM_SHAPE(6, 3)),
+              *v = recorded_input(3, GM_SHAPE(6, 2));
     float bytes[6] = { 1, 1, 1, 1, 0, 0 };
     gm_tensor *keep = gm_cast(gm_from_data(GM_SHAPE(1, 6), GM_F32, bytes), GM_BOOL);
     gm_tensor *clean = gm_scaled_dot_product_attention(q, k, v, .mask = keep);
@@ -120,7 +126,8 @@ static void attention_hidden_keys(void) {
     gm_backward(gm_sum(none));
     CHECK(gm_gradient_of(q) && gm_item(gm_sum(gm_abs(gm_narrow(gm_gradient_of(q), 0, 0, 2)))) == 0);
     CHECK(gm_item(gm_all(gm_isfinite(gm_gradient_of(k)))) == 1);
-    gm_tensor *empty = gm_scaled_dot_product_attention(q, gm_zeros(GM_SHAPE(0, 3), GM_F32), gm_zeros(GM_SHAPE(0, 2), GM_F32));
+    gm_tensor *empty =
+        gm_scaled_dot_product_attention(q, gm_zeros(GM_SHAPE(0, 3), GM_F32), gm_zeros(GM_SHAPE(0, 2), GM_F32));
     CHECK(empty && gm_count(empty) == 8 && gm_item(gm_sum(gm_abs(empty))) == 0, "%s", gm_error_message());
 }
 
@@ -134,7 +141,8 @@ static void attention_errors(void) {
     attention_says(gm_scaled_dot_product_attention(q, k, k), "do not fit");
     attention_says(gm_scaled_dot_product_attention(q, q, recorded_input(1, GM_SHAPE(3))), "argument 3 is [3]");
     attention_says(gm_scaled_dot_product_attention(q, q, q, .mask = recorded_input(1, GM_SHAPE(3, 3))), "expand");
-    attention_says(gm_scaled_dot_product_attention(gm_cast(q, GM_I32), gm_cast(q, GM_I32), gm_cast(q, GM_I32)), "floats");
+    attention_says(gm_scaled_dot_product_attention(gm_cast(q, GM_I32), gm_cast(q, GM_I32), gm_cast(q, GM_I32)),
+                   "floats");
 }
 
 int main(void) {

@@ -17,8 +17,8 @@ typedef struct gm_dataset gm_dataset;
 
 /* ---- Random numbers of an element -------------------------------------------------------------------------------- */
 
-/* What a random transform draws from: a stream of numbers that depends on a seed, the epoch and the index of the element
- * only. Copies go on independently with the same numbers. */
+/* What a random transform draws from: a stream of numbers that depends on a seed, the epoch and the index of the
+ * element only. Copies go on independently with the same numbers. */
 typedef struct {
     int64_t epoch, index;
     uint64_t key, count;
@@ -35,8 +35,8 @@ GM_API bool gm_dice_chance(gm_dice *dice, double p);
 
 /* ---- Sources ----------------------------------------------------------------------------------------------------- */
 
-/* Examples x [N, ...] and their targets y [N, ...]. An x of u8 is an image: batches of a loader get ((x / 255) - mean) /
- * std in f32. Elements { "x": x[i], "y": y[i] } are views. */
+/* Examples x [N, ...] and their targets y [N, ...]. An x of u8 is an image: batches of a loader get ((x / 255) - mean)
+ * / std in f32. Elements { "x": x[i], "y": y[i] } are views. */
 GM_API gm_dataset *gm_dataset_of(gm_tensor *x, gm_tensor *y);
 /* The same for any number of tensors: element i has entry i of each, under its name; nested packs stay nested. */
 GM_API gm_dataset *gm_dataset_of_pack(gm_pack *tensors);
@@ -50,8 +50,8 @@ typedef int64_t (*gm_count_fn)(void *env);
 GM_API gm_dataset *gm_dataset_custom(gm_count_fn count, gm_get_fn get, void *env, void (*free_env)(void *env));
 
 /* Elements whose number is not known: `open` begins an epoch and returns its state (NULL after gm_fail); `next` returns
- * the next element, NULL at the end or after gm_fail; `close` (may be NULL) ends it, also early. One thread at a time is
- * in them; several epochs may be open at once. */
+ * the next element, NULL at the end or after gm_fail; `close` (may be NULL) ends it, also early. One thread at a time
+ * is in them; several epochs may be open at once. */
 typedef struct {
     void *(*open)(void *env, int64_t epoch);
     gm_pack *(*next)(void *state);

@@ -25,8 +25,8 @@ GM_API int64_t gm_loader_count(const gm_loader *l);
 /* The epoch that the next pass is; each pass counts it up. */
 GM_API bool gm_loader_set_epoch(gm_loader *l, int64_t epoch);
 
-/* A batch: x [B, ...], y [B, ...]; index in the epoch, the epoch, the number of batches; all entries of the batch. x and
- * y are NULL where the elements have no entries of these names. */
+/* A batch: x [B, ...], y [B, ...]; index in the epoch, the epoch, the number of batches; all entries of the batch. x
+ * and y are NULL where the elements have no entries of these names. */
 typedef struct {
     gm_tensor *x, *y;
     int64_t index, epoch, count;

@@ -28,7 +28,8 @@ typedef struct {
 } gm_dataset_map_args;
 GM_API gm_dataset *gm_dataset_map_with(gm_dataset *d, gm_map_fn fn, const gm_dataset_map_args *args);
 
-/* The elements for which `fn` returns true. It is asked by one thread at a time: prefetch before it what is expensive. */
+/* The elements for which `fn` returns true. It is asked by one thread at a time: prefetch before it what is expensive.
+ */
 typedef bool (*gm_filter_fn)(void *env, gm_pack *element);
 typedef struct { size_t size; void *env; void (*free_env)(void *env); } gm_dataset_filter_args;
 GM_API gm_dataset *gm_dataset_filter_with(gm_dataset *d, gm_filter_fn fn, const gm_dataset_filter_args *args);

@@ -1,9 +1,9 @@
 /* gemel/ops/resize.h: pictures in another size.
  *
- * Sampling is separable: rows first, then columns. Weights are computed in f64 and rounded once; sums are chains of fma.
- * u8 with `antialias` follows Pillow (before 13, which may swap the passes) to the bit: weights of 22 binary places, each
- * pass rounded to u8. Nearest takes every dtype. f16 and bf16 are computed in f32 and rounded once. Formulas:
- * docs/numerics/resize.md. */
+ * Sampling is separable: rows first, then columns. Weights are computed in f64 and rounded once; sums are chains of
+ * fma. u8 with `antialias` follows Pillow (before 13, which may swap the passes) to the bit: weights of 22 binary
+ * places, each pass rounded to u8. Nearest takes every dtype. f16 and bf16 are computed in f32 and rounded once.
+ * Formulas: docs/numerics/resize.md. */
 #ifndef GEMEL_OPS_RESIZE_H
 #define GEMEL_OPS_RESIZE_H
 
@@ -16,9 +16,9 @@ extern "C" {
 typedef int32_t gm_resize_mode;
 enum { GM_RESIZE_LINEAR = 0, GM_RESIZE_NEAREST = 1, GM_RESIZE_CUBIC = 2 };
 
-/* `align_corners`: the centres of the corner pixels stay where they are, else the borders of the picture do. `antialias`:
- * when made smaller, filters are widened by the ratio, as in Pillow (and cubic uses its a = -0.5, else -0.75). `scale_h`,
- * `scale_w`: the ratio of new to old size used for positions; 0: that of the sizes. */
+/* `align_corners`: the centres of the corner pixels stay where they are, else the borders of the picture do.
+ * `antialias`: when made smaller, filters are widened by the ratio, as in Pillow (and cubic uses its a = -0.5, else
+ * -0.75). `scale_h`, `scale_w`: the ratio of new to old size used for positions; 0: that of the sizes. */
 typedef struct {
     size_t size;
     gm_resize_mode mode;
