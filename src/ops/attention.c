@@ -279,7 +279,7 @@ static bool attention_batch(const gm_batch_args *a) {
 
 #define ATTENTION(...) &(attention_attrs) { __VA_ARGS__ }
 const gm_op gm__op_attention = {
-    .size = sizeof(gm_op), .name = "attention", .version = 1, .min_in = 3, .max_in = 4, .n_out = 3,
+    .size = sizeof(gm_op), .name = "attention", .version = 1, .min_in = 3, .max_in = 4, .n_out = 3, .diff_out = 1,
     .flags = GM_OP_COMPUTE_F32, .saves_in = 15, .saves_out = 7, .attrs_bytes = sizeof(attention_attrs),
     .attrs = attention_fields, .infer = attention_infer, .kernel = attention_kernel, .lower = attention_lower,
     .grad = attention_grad, .batch = attention_batch,
