@@ -117,7 +117,7 @@ struct gm_op {
     uint32_t flags;
     uint32_t saves_in, saves_out; /* bit i: the derivative needs the values of input (output) i */
     uint32_t diff_in;             /* bit i: input i may carry a gradient; 0: every float input */
-    uint32_t diff_out;            /* bit j: output j may carry one; 0: every float output (statistics kept for grad do not) */
+    uint32_t diff_out; /* bit j: output j may carry one; 0: every float output (statistics kept for grad do not) */
     uint32_t reserved_flags;
     size_t attrs_bytes;
     const gm_attr *attrs; /* ends with GM_ATTR_END */

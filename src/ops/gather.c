@@ -1,7 +1,7 @@
 /* gather.c: elements by index along a dimension: gather, and its inverses scatter and scatter_sum.
  *
- * index has as many dimensions as x; element [i, j, k] of it stands for x[i, index[i, j, k], k] (dim = 1). An index that
- * repeats along a dimension (a broadcast view) costs nothing, so selecting whole rows is a gather too. gather and
+ * index has as many dimensions as x; element [i, j, k] of it stands for x[i, index[i, j, k], k] (dim = 1). An index
+ * that repeats along a dimension (a broadcast view) costs nothing, so selecting whole rows is a gather too. gather and
  * scatter_sum are each other's gradients. */
 #include "../math/fp.h"
 #include "indexing.h"
@@ -38,8 +38,8 @@ static bool gather_alike(const char *op, const gm_tensor *src, const gm_tensor *
     if (!gm_shape_equal(src->shape, index->shape))
         return gm_fail(GM_ERROR_SHAPE, "%s: the source is %s, the index %s", op, gm__tensor_shape_str(src),
                        gm__tensor_shape_str(index));
-    return src->dtype == dtype || gm_fail(GM_ERROR_DTYPE, "%s: the source is %s, x is %s", op, gm_dtype_name(src->dtype),
-                                          gm_dtype_name(dtype));
+    return src->dtype == dtype || gm_fail(GM_ERROR_DTYPE, "%s: the source is %s, x is %s", op,
+                                          gm_dtype_name(src->dtype), gm_dtype_name(dtype));
 }
 
 static bool gather_moves(const char *op, gm_dtype dtype) {

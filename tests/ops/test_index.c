@@ -1,4 +1,5 @@
-/* Operations that take indices: against recorded results, sums in their order for any threads, errors by their words. */
+/* Operations that take indices: against recorded results, sums in their order for any threads, errors by their words.
+ */
 #include "recorded.h"
 
 /* 0..below-1 */
