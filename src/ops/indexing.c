@@ -99,6 +99,16 @@ static void walk_range(void *env, int64_t begin, int64_t end) {
     for (int64_t u = begin; u < end; u++) walk_unit(env, u);
 }
 
+/* Columns of a unit. In order, few rows of a table are cut into more columns, so that every thread has some. */
+static int64_t walk_tile(const walk_job *j, bool along_row, bool ordered) {
+    int64_t units = 1, wanted = 4 * (int64_t)gm_n_threads();
+    for (int d = 0; d < j->n; d++) units *= j->size[d];
+    if (!ordered || units >= wanted) return ordered && along_row ? j->row.n : 512;
+    if (along_row) return j->row.n;
+    int64_t tile = (j->row.n * units / wanted + 15) / 16 * 16;
+    return tile < 32 ? 32 : tile > 512 ? 512 : tile;
+}
+
 /* The last dimension that is not 1 becomes the row; `dim` the count, if order matters and it is not the row. */
 static void walk_dims(walk_job *j, const gm_shape *shape, int dim, bool ordered, const int64_t *const step[WALK_N]) {
     int last = -1;
@@ -120,7 +130,7 @@ static void walk_dims(walk_job *j, const gm_shape *shape, int dim, bool ordered,
             j->size[j->n++] = shape->d[d];
         }
     }
-    j->tile = dim == last && ordered ? j->row.n : 512;
+    j->tile = walk_tile(j, dim == last, ordered);
     j->tiles = (j->row.n + j->tile - 1) / j->tile;
 }
 

@@ -26,6 +26,42 @@ static void index_gather(void) {
     recorded_check_grads("scatter", gm_scatter(both[0], -1, i, both[1]), both, 2, 5e-7);
 }
 
+static void index_slices(void) {
+    gm_tensor *x = recorded_variable(1, GM_SHAPE(4, 9, 5)), *i = index_input(4, 9, GM_SHAPE(13));
+    recorded_check_grads("index_select", gm_index_select(x, -2, i), &x, 1, 5e-7);
+    gm_tensor *both[] = { recorded_variable(1, GM_SHAPE(4, 9, 5)), recorded_variable(2, GM_SHAPE(4, 13, 5)) };
+    recorded_check_grads("index_add", gm_index_add(both[0], 1, i, both[1]), both, 2, 5e-7);
+    gm_tensor *w = recorded_variable(1, GM_SHAPE(11, 6));
+    i = index_input(5, 11, GM_SHAPE(4, 7));
+    recorded_check_grads("embedding", gm_embedding(w, i, .padding_idx = GM_INT(-8)), &w, 1, 5e-7);
+    CHECK(index_same(gm_embedding(w, i), gm_take(w, gm_add(gm_unsqueeze(gm_mul_scalar(i, 6), 2),
+                                                         gm_arange(0, 6, 1, GM_I64)))));
+}
+
+static void index_several(void) {
+    gm_tensor *at[] = { index_input(6, 5, GM_SHAPE(4, 1)), gm_add_scalar(index_input(7, 6, GM_SHAPE(8)), -6) };
+    gm_tensor *both[] = { recorded_variable(1, GM_SHAPE(5, 6, 3)), recorded_variable(2, GM_SHAPE(4, 8, 3)) };
+    recorded_check_grads("index", gm_index(both[0], at, 2), both, 1, 5e-7);
+    both[0] = recorded_variable(1, GM_SHAPE(5, 6, 3));
+    recorded_check_grads("index_put_add", gm_index_put(both[0], at, 2, both[1], true), both, 2, 5e-7);
+    both[0] = recorded_variable(1, GM_SHAPE(5, 6, 3)), both[1] = recorded_variable(2, GM_SHAPE(2, 1));
+    at[0] = gm_from_data(GM_SHAPE(3, 1), GM_I64, (int64_t[]){ 0, 4, 2 });
+    at[1] = gm_from_data(GM_SHAPE(2), GM_I16, (int16_t[]){ -1, 2 });
+    recorded_check_grads("index_put", gm_index_put(both[0], at, 2, both[1], false), both, 2, 5e-7);
+}
+
+static void index_masks(void) {
+    gm_tensor *x = recorded_variable(1, GM_SHAPE(4, 6)), *i = index_input(8, 3, GM_SHAPE(4, 6));
+    gm_tensor *mask = gm_eq_scalar(i, 0);
+    recorded_check_grads("masked_fill", gm_masked_fill(x, gm_select(mask, 0, 1), -2.5), &x, 1, 5e-7);
+    x = recorded_variable(1, GM_SHAPE(4, 6));
+    recorded_check_grads("masked_select", gm_masked_select(x, mask), &x, 1, 5e-7);
+    recorded_check("nonzero", gm_nonzero(i), 0);
+    recorded_check("one_hot", gm_one_hot(index_input(9, 5, GM_SHAPE(3, 4)), 6, GM_U8), 0);
+    gm_tensor *none = gm_masked_select(x, gm_zeros(GM_SHAPE(1), GM_BOOL));
+    CHECK(none && gm_count(none) == 0 && gm_n_dims(none) == 1, "%s", gm_error_message());
+}
+
 /* Destinations are chains in the order of the source: against a loop, for one thread and several. */
 static void index_order(void) {
     enum { N = 5000, D = 37, V = 41 };
@@ -44,6 +80,7 @@ static void index_order(void) {
         gm_set_threads(threads);
         CHECK(index_same(gm_scatter_add(zeros, 0, index, src), expected), "%d threads", threads);
         CHECK(index_same(gm_scatter_add(zeros, 0, index, turned), expected), "%d threads, strided", threads);
+        CHECK(index_same(gm_index_add(zeros, 0, at, turned), expected), "%d threads, rows", threads);
         gm_tensor *y = gm_scatter_add(gm_transpose(zeros, 0, 1), 1, gm_transpose(index, 0, 1), gm_transpose(src, 0, 1));
         CHECK(index_same(y, gm_transpose(expected, 0, 1)), "%d threads, along the last", threads);
     }
@@ -67,12 +104,22 @@ static void index_errors(void) {
     index_says(gm_scatter(x, 1, low, gm_ones(GM_SHAPE(2), GM_F32)), GM_ERROR_SHAPE, "the source is [2]");
     index_says(gm_scatter(x, 0, gm_zeros(GM_SHAPE(1, 1), GM_I64), gm_ones(GM_SHAPE(1, 1), GM_F64)), GM_ERROR_DTYPE,
                "the source is f64, x is f32");
+    index_says(gm_embedding(x, far), GM_ERROR_INDEX, "index_select: index 3 at position 1, the size is 3");
+    index_says(gm_embedding(x, low, .padding_idx = GM_INT(3)), GM_ERROR_INDEX, ".padding_idx is 3");
+    index_says(gm_index_add(x, 1, gm_zeros(GM_SHAPE(2), GM_I64), x), GM_ERROR_SHAPE, "does not have the index [2]");
+    index_says(gm_index(x, (gm_tensor *[]){ low, far }, 2), GM_ERROR_INDEX, "index: index 4 at position 2");
+    index_says(gm_index(x, (gm_tensor *[]){ low, far, far }, 3), GM_ERROR_INDEX, "3 indices for x [3, 4]");
+    index_says(gm_masked_fill(x, x, 0), GM_ERROR_DTYPE, "a mask is bool, not f32");
+    index_says(gm_one_hot(far, 4, GM_F32), GM_ERROR_INDEX, "one_hot: index 4 at position 2, the size is 4");
     index_says(gm_gather(gm_zeros(GM_SHAPE(0, 4), GM_F32), 0, low), GM_ERROR_INDEX, "the size is 0");
 }
 
 int main(void) {
     if (!recorded_open("tests/ops/data/index.txt")) return check_done();
     RUN(index_gather);
+    RUN(index_slices);
+    RUN(index_several);
+    RUN(index_masks);
     RUN(index_order);
     RUN(index_errors);
     recorded_close();

@@ -19,8 +19,45 @@ GM_API gm_tensor *gm_gather(gm_tensor *x, int dim, gm_tensor *index);
 GM_API gm_tensor *gm_scatter(gm_tensor *x, int dim, gm_tensor *index, gm_tensor *src);
 /* The same with src added: x + s, where s starts from +0 and takes the sources in their order. */
 GM_API gm_tensor *gm_scatter_add(gm_tensor *x, int dim, gm_tensor *index, gm_tensor *src);
+/* Slices of a dimension: x [A, N, C], index [...] -> [A, ..., C]; index [n] for rows in a new order. */
+GM_API gm_tensor *gm_index_select(gm_tensor *x, int dim, gm_tensor *index);
+/* x with slices added: x [A, N, C], index [n], src [A, n, C] -> x + s, where s starts from +0 and takes the slices in
+ * their order. */
+GM_API gm_tensor *gm_index_add(gm_tensor *x, int dim, gm_tensor *index, gm_tensor *src);
+/* Elements of x seen as one row: x [...], index [n, m] -> [n, m]. */
+GM_API gm_tensor *gm_take(gm_tensor *x, gm_tensor *index);
+/* x[indices[0], indices[1], ...]: n tensors of indices, which broadcast to a shape I, for the first n dimensions of x;
+ * negative ones count from the end. x [N, M, C], two indices -> [I, C]. */
+GM_API gm_tensor *gm_index(gm_tensor *x, gm_tensor *const *indices, int n);
+/* x with values (broadcast to [I, C], of x's dtype) written there, the last of several kept; or, with `accumulate`,
+ * added: x + s, where s starts from +0 and takes the values in their order. */
+GM_API gm_tensor *gm_index_put(gm_tensor *x, gm_tensor *const *indices, int n, gm_tensor *values, bool accumulate);
+
+/* x with `value` where the mask (bool, broadcast) is true. */
+GM_API gm_tensor *gm_masked_fill(gm_tensor *x, gm_tensor *mask, double value);
+/* The elements where the mask (bool; x and it broadcast) is true, row-major: [k]. */
+GM_API gm_tensor *gm_masked_select(gm_tensor *x, gm_tensor *mask);
+/* The places of elements that are not zero, row-major: x [...] -> i64 [k, gm_n_dims(x)]. No gradient. */
+GM_API gm_tensor *gm_nonzero(gm_tensor *x);
+/* index [...] -> [..., classes]: zeros, with a one at each index. No gradient. */
+GM_API gm_tensor *gm_one_hot(gm_tensor *index, int64_t classes, gm_dtype dtype);
+
+/* padding_idx: the row whose gradient stays zero; negative counts from the end; none unless set. */
+typedef struct {
+    size_t size;
+    gm_int padding_idx;
+} gm_embedding_args;
+
+/* Rows of a table: weight [V, D], indices [...] -> [..., D]. The gradient of a row is the chain from +0 over its uses,
+ * in the order of the indices. */
+GM_API gm_tensor *gm_embedding_with(gm_tensor *weight, gm_tensor *indices, const gm_embedding_args *args);
+GM_API gm_tensor *gm_embedding(gm_tensor *weight, gm_tensor *indices);
 
 #ifdef __cplusplus
 }
+#else
+/* gm_embedding(weight, indices, .padding_idx = GM_INT(0)) */
+#  define gm_embedding(...) gm__embedding(__VA_ARGS__, .size = sizeof(gm_embedding_args))
+#  define gm__embedding(w, i, ...) gm_embedding_with(w, i, &(gm_embedding_args){ __VA_ARGS__ })
 #endif
 #endif
