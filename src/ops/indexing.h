@@ -22,7 +22,8 @@ bool gm__index_check(const char *op, const gm__indices *index, int64_t low, int6
  * must have been checked. In order along `dim` for SCATTER and ADD, whatever the threads. */
 void gm__index_walk(gm__index_action action, const gm_shape *shape, int dim, const gm__indices *index,
                     const gm_tensor *data, const gm_tensor *other);
-/* n tensors of indices, broadcast, as row-major places in a tensor of `size`; `negative`: they may count from the end. */
+/* n tensors of indices, broadcast, as row-major places in a tensor of `size`; `negative`: they may count from the end.
+ */
 gm_tensor *gm__ravel_index(gm_tensor *const *indices, int n, const int64_t *size, bool negative);
 /* Zero the memory of y, in threads where it pays. */
 void gm__zero(gm_tensor *y);
