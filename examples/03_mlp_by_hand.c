@@ -13,7 +13,8 @@ static gm_tensor *spirals(gm_tensor **y) {
     gm_tensor *t = gm_linspace(0.5, 3, POINTS, GM_F32), *angle = gm_mul_scalar(t, 3.14159265);
     gm_tensor *arm = gm_stack((gm_tensor *[]){ gm_mul(t, gm_cos(angle)), gm_mul(t, gm_sin(angle)) }, 2, 1);
     gm_tensor *both = gm_concat((gm_tensor *[]){ arm, gm_neg(arm) }, 2, 0);
-    *y = gm_concat((gm_tensor *[]){ gm_zeros(GM_SHAPE(POINTS, 1), GM_F32), gm_ones(GM_SHAPE(POINTS, 1), GM_F32) }, 2, 0);
+    *y =
+        gm_concat((gm_tensor *[]){ gm_zeros(GM_SHAPE(POINTS, 1), GM_F32), gm_ones(GM_SHAPE(POINTS, 1), GM_F32) }, 2, 0);
     return gm_add(both, gm_mul_scalar(gm_randn(GM_SHAPE(2 * POINTS, 2), GM_F32), 0.05));
 }
 
@@ -73,7 +74,9 @@ static void draw(gm_tensor *const *p) {
 int main(int argc, char **argv) {
     int steps = argc > 1 ? atoi(argv[1]) : 600;
     gm_tensor *y, *x = spirals(&y), *v[N_PARAMETERS];
-    gm_tensor *p[] = { weight(HIDDEN, 2), bias(HIDDEN), weight(HIDDEN, HIDDEN), bias(HIDDEN), weight(1, HIDDEN), bias(1) };
+    gm_tensor *p[] = {
+        weight(HIDDEN, 2), bias(HIDDEN), weight(HIDDEN, HIDDEN), bias(HIDDEN), weight(1, HIDDEN), bias(1)
+    };
     for (int i = 0; i < N_PARAMETERS; i++) v[i] = gm_zeros_like(p[i]);
 
     for (int step = 0; step < steps && gm_ok(); step++) {
