@@ -23,7 +23,7 @@ void gm_random_state(uint64_t *seed, uint64_t *count) {
     pthread_mutex_unlock(&stream_lock);
 }
 
-uint64_t gm__stream_next(uint64_t *seed) {
+uint64_t gm__draw_next(uint64_t *seed) {
     pthread_mutex_lock(&stream_lock);
     *seed = stream_seed;
     uint64_t count = stream_count++;

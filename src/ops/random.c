@@ -105,7 +105,7 @@ const gm_op gm__op_random = {
 /* The next place of the default stream, for the module being run. */
 static gm_tensor *random_next(gm_shape shape, gm_dtype dtype, int kind, double scale, double shift) {
     if (!gm_ok()) return NULL;
-    uint64_t seed, count = gm__stream_next(&seed);
+    uint64_t seed, count = gm__draw_next(&seed);
     random_attrs p = { shape,          dtype, kind, (int64_t)gm__stream_key(seed, gm__context()->where),
                        (int64_t)count, scale, shift };
     return gm_op_call1(&gm__op_random, NULL, 0, &p);
@@ -232,7 +232,7 @@ const gm_op gm__op_dropout = {
 
 static gm_tensor *dropout_next(gm_tensor *x, double p, bool channels) {
     if (!gm_ok()) return NULL;
-    uint64_t seed, count = gm__stream_next(&seed);
+    uint64_t seed, count = gm__draw_next(&seed);
     dropout_attrs a = { (int64_t)gm__stream_key(seed, gm__context()->where), (int64_t)count, channels, p };
     return gm__call1(&gm__op_dropout, &a, x);
 }
