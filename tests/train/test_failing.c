@@ -50,7 +50,8 @@ static int64_t fail_each(bool (*f)(void), bool all, const char *what) {
         bool reached = gm__allocation_count() >= n;
         gm__fail_allocation(0, false);
         if (!reached) break;
-        CHECK(ok || gm_error_code() == GM_ERROR_MEMORY, "%s, allocation %lld: %s", what, (long long)n, gm_error_message());
+        CHECK(ok || gm_error_code() == GM_ERROR_MEMORY, "%s, allocation %lld: %s", what, (long long)n,
+              gm_error_message());
         gm_error_clear();
         if (kept_optimizer) gm_zero_grad(kept_optimizer); /* gradients of a step that failed halfway */
         gm_memory m = gm_memory_stats();
