@@ -219,7 +219,6 @@ static gm_tensor *attention_through(gm_tensor *w, gm_tensor *d) {
 
 static bool attention_grad(const gm_grad_args *a) {
     gm_tensor *mask = a->n_in > 3 ? a->in[3] : NULL, *g = a->gout[0], *out[3] = { NULL };
-    if (!g) return true; /* maxima and sums have no gradient of their own */
     if (a->needs[0] || a->needs[1] || a->needs[2]) {
         gm_tensor *in[] = { a->in[0], a->in[1], a->in[2], a->out[0], a->out[1], a->out[2], g, mask };
         if (gm_op_call(&gm__op_attention_grad, in, 8, a->attrs, out, 3) < 0) return false;
@@ -291,26 +290,15 @@ const gm_op gm__op_attention = {
 };
 
 const gm_op gm__op_attention_grad = {
-    .size = sizeof(gm_op),
-    .name = "attention_grad",
-    .version = 1,
-    .min_in = 7,
-    .max_in = 8,
-    .n_out = 3,
-    .flags = GM_OP_COMPUTE_F32,
-    .saves_in = 1 << ATT_Q | 1 << ATT_K | 1 << ATT_V | 1 << ATT_G | 1 << ATT_MASK,
+    .size = sizeof(gm_op), .name = "attention_grad", .version = 1, .min_in = 7, .max_in = 8, .n_out = 3,
+    .flags = GM_OP_COMPUTE_F32, .saves_in = 1 << ATT_Q | 1 << ATT_K | 1 << ATT_V | 1 << ATT_G | 1 << ATT_MASK,
     .diff_in = 1 << ATT_Q | 1 << ATT_K | 1 << ATT_V | 1 << ATT_G | 1 << ATT_MASK,
-    .attrs_bytes = sizeof(attention_attrs),
-    .attrs = attention_fields,
-    .infer = attention_grad_infer,
-    .kernel = attention_grad_kernel,
-    .lower = attention_grad_lower,
-    .grad = attention_grad_grad,
+    .attrs_bytes = sizeof(attention_attrs), .attrs = attention_fields, .infer = attention_grad_infer,
+    .kernel = attention_grad_kernel, .lower = attention_grad_lower, .grad = attention_grad_grad,
     .batch = attention_batch,
     /* outputs, maxima and sums here are no results of q, k and v, as the derivative assumes them to be */
-    .cases = (const gm_case[]){ { "[2,3,4];[2,5,4];[2,5,3];[2,3,3];[2,3];[2,3] positive;[2,3,3]", ATTENTION(0.5, 0, 0),
-                                  0, GM_CASE_NO_GRAD, 0 },
-                                { 0 } },
+    .cases = (const gm_case[]){ { "[2,3,4];[2,5,4];[2,5,3];[2,3,3];[2,3];[2,3] positive;[2,3,3]",
+                                  ATTENTION(0.5, 0, 0), 0, GM_CASE_NO_GRAD, 0 }, { 0 } },
     .doc = "the gradients of attention in q, k and v",
 };
 #undef ATTENTION

@@ -4,7 +4,7 @@
  * form that is linear in x, w and y: each one's gradients are the other two, to any order. A transposed convolution is
  * conv_data_grad under its own name. */
 #include "../math/fp.h"
-#include "ops.h"
+#include "norm.h"
 #include "../base/args.h"
 #include "../kernels/convolve.h"
 
@@ -234,17 +234,12 @@ static bool conv_weight_kernel(const gm_op_args *a, gm_tensor **out) {
 
 /* ---- derivatives ---- */
 
-static gm_tensor *conv_bias_grad(gm_tensor *g) {
-    int32_t dims[4] = { 0, 2, 3, 4 };
-    return gm_sum_dims(g, dims, g->shape.n - 1, false);
-}
-
 static bool conv_grad(const gm_grad_args *a) {
     gm_tensor *g = a->gout[0];
     conv_attrs at_x = conv_sized(a->attrs, &a->in[0]->shape), at_w = conv_sized(a->attrs, &a->in[1]->shape);
     if (a->needs[0]) a->gin[0] = gm__call2(&gm__op_conv_data_grad, &at_x, g, a->in[1]);
     if (a->needs[1]) a->gin[1] = gm__call2(&gm__op_conv_weight_grad, &at_w, a->in[0], g);
-    if (a->n_in > 2 && a->needs[2]) a->gin[2] = conv_bias_grad(g);
+    if (a->n_in > 2 && a->needs[2]) a->gin[2] = gm__sum_channels(g);
     return gm_ok();
 }
 
@@ -254,7 +249,7 @@ static bool conv_data_grad(const gm_grad_args *a) {
     memset(plain.size, 0, sizeof plain.size);
     if (a->needs[0]) a->gin[0] = gm__call2(&gm__op_conv, &plain, g, a->in[1]);
     if (a->needs[1]) a->gin[1] = gm__call2(&gm__op_conv_weight_grad, &at_w, g, a->in[0]);
-    if (a->n_in > 2 && a->needs[2]) a->gin[2] = conv_bias_grad(g);
+    if (a->n_in > 2 && a->needs[2]) a->gin[2] = gm__sum_channels(g);
     return gm_ok();
 }
 

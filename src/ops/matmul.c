@@ -4,7 +4,7 @@
  * gradients are products again, with transposed views; that of an operand without a batch of its own takes the rows of
  * the whole batch as one inner dimension. */
 #include "../math/fp.h"
-#include "ops.h"
+#include "norm.h"
 #include "../kernels/gemm.h"
 
 #include <string.h>
@@ -294,7 +294,7 @@ static bool linear_grad(const gm_grad_args *a) {
     if (a->needs[1]) a->gin[1] = gm_matmul(mm_transposed(mm_rows(x->shape.n == 1 ? gm_unsqueeze(g, 0) : g)),
                                            mm_rows(x->shape.n == 1 ? gm_unsqueeze(x, 0) : x));
     if (a->n_in > 2 && a->needs[2])
-        a->gin[2] = x->shape.n == 1 ? g : gm_sum_dims(mm_rows(g), (int32_t[]){ 0 }, 1, false);
+        a->gin[2] = x->shape.n == 1 ? g : gm__sum_channels(mm_rows(g));
     return gm_ok();
 }
 

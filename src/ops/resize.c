@@ -151,9 +151,10 @@ static bool resize_table_for(const resize_attrs *p, bool gradient, resize_table 
 static void resize_round_weights(resize_table *t, gm_dtype dtype) {
     for (int64_t i = 0; i < t->at[t->n]; i++) {
         double w = t->weight[i];
-        if (dtype == GM_F32) ((float *)t->weight)[i] = (float)w;
-        else if (dtype == GM_U8)
-            ((int32_t *)t->weight)[i] = (int32_t)(w * (1 << GM_RESAMPLE_BITS) + (w < 0 ? -0.5 : 0.5));
+        float narrow = (float)w;
+        int32_t fixed = dtype == GM_U8 ? (int32_t)(w * (1 << GM_RESAMPLE_BITS) + (w < 0 ? -0.5 : 0.5)) : 0;
+        if (dtype == GM_F32) memcpy((char *)t->weight + i * 4, &narrow, 4);
+        else if (dtype == GM_U8) memcpy((char *)t->weight + i * 4, &fixed, 4);
     }
 }
 
@@ -305,26 +306,15 @@ static bool resize_batch(const gm_batch_args *a) { /* dimensions are counted fro
 
 #define RESIZE(...) &(resize_attrs) { __VA_ARGS__ }
 const gm_op gm__op_resize = {
-    .size = sizeof(gm_op),
-    .name = "resize",
-    .version = 1,
-    .min_in = 1,
-    .max_in = 1,
-    .n_out = 1,
-    .flags = GM_OP_LINEAR | GM_OP_COMPUTE_F32,
-    .attrs_bytes = sizeof(resize_attrs),
-    .attrs = resize_fields,
-    .infer = resize_infer,
-    .kernel = resize_kernel,
-    .grad = resize_grad,
-    .batch = resize_batch,
-    .cases =
-        (const gm_case[]){ { "[2,3,5]", RESIZE(1, 5, 8, GM_RESIZE_LINEAR, 0, 0, 0), 0, 0, 0 },
-                           { "[2,9,3]", RESIZE(2, 9, 4, GM_RESIZE_CUBIC, 0, 1, 0), 0, 0, 0 },
-                           { "[2,7]", RESIZE(1, 7, 3, GM_RESIZE_NEAREST, 0, 0, 0), 0, 0, 0 },
-                           { "[2,7]", RESIZE(1, 7, 10, GM_RESIZE_CUBIC, 1, 0, 0), 0, 0, 0 },
-                           { "u8[3,7,2] below 256", RESIZE(2, 7, 4, GM_RESIZE_LINEAR, 0, 1, 0), 0, GM_CASE_NO_GRAD, 0 },
-                           { 0 } },
+    .size = sizeof(gm_op), .name = "resize", .version = 1, .min_in = 1, .max_in = 1, .n_out = 1,
+    .flags = GM_OP_LINEAR | GM_OP_COMPUTE_F32, .attrs_bytes = sizeof(resize_attrs), .attrs = resize_fields,
+    .infer = resize_infer, .kernel = resize_kernel, .grad = resize_grad, .batch = resize_batch,
+    .cases = (const gm_case[]){ { "[2,3,5]", RESIZE(1, 5, 8, GM_RESIZE_LINEAR, 0, 0, 0), 0, 0, 0 },
+                                { "[2,9,3]", RESIZE(2, 9, 4, GM_RESIZE_CUBIC, 0, 1, 0), 0, 0, 0 },
+                                { "[2,7]", RESIZE(1, 7, 3, GM_RESIZE_NEAREST, 0, 0, 0), 0, 0, 0 },
+                                { "[2,7]", RESIZE(1, 7, 10, GM_RESIZE_CUBIC, 1, 0, 0), 0, 0, 0 },
+                                { "u8[3,7,2] below 256", RESIZE(2, 7, 4, GM_RESIZE_LINEAR, 0, 1, 0), 0,
+                                  GM_CASE_NO_GRAD, 0 }, { 0 } },
     .doc = "another size along one dimension",
 };
 const gm_op gm__op_resize_grad = {
