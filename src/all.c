@@ -98,6 +98,8 @@
 #include "nn/layers/shape_layers.c"
 #include "nn/layers/upsample_layer.c"
 #include "nn/module.c"
+#include "nn/names.c"
+#include "nn/summary.c"
 #include "optim/optimizer.c"
 #include "data/batching.c"
 #include "data/cache.c"

@@ -51,15 +51,16 @@ GM_API gm_tensor *gm_param_init(gm_module *m, const char *name, gm_shape shape, 
 /* Run the module's forward, in a scope of its own and with the module's name in error messages. x [B, ...] -> [B, ...].
  */
 GM_API gm_tensor *gm_forward(gm_module *m, gm_tensor *x);
-/* The same for modules with several inputs or outputs (class member `apply`). */
+/* The same for modules with several inputs or outputs (class member `apply`). A module with only one of forward and
+ * apply can be used by the other where it takes one tensor; gm_forward gives the first result. */
 GM_API gm_pack *gm_apply(gm_module *m, gm_pack *in);
-/* The parameters under their names, in order of registration, depth first; names begin at `net`. */
-GM_API gm_pack *gm_parameters(gm_module *net);
-/* Parameters and buffers. The tensors are those of the net, not copies. */
-GM_API gm_pack *gm_state_dict(gm_module *net);
-/* Copy the values of a pack into the net's parameters and buffers. All of them or, after an error, none: INDEX for a
- * name that is missing or too much, SHAPE. Values are converted to the net's dtypes. */
-GM_API bool gm_load_state_dict(gm_module *net, gm_pack *values);
+/* What a hook sees: tensors of gm_forward, packs of gm_apply; the others are NULL. */
+typedef struct { gm_module *module; gm_tensor *x, *y; gm_pack *in, *out; } gm_forward_event;
+typedef bool (*gm_forward_hook)(void *env, const gm_forward_event *e);
+/* Call fn after each forward or apply of this module, in order of registration; false stops it (CALLBACK). Returns a
+ * number for gm_remove_hook, -1 after an error. */
+GM_API int64_t gm_on_forward(gm_module *m, gm_forward_hook fn, void *env, void (*free_env)(void *env));
+GM_API bool gm_remove_hook(gm_module *m, int64_t id);
 /* Training mode, on when new: what dropout and batch norm look at. For the module and all below it. */
 GM_API bool gm_set_training(gm_module *net, bool on);
 GM_API bool gm_is_training(const gm_module *m);
@@ -69,12 +70,53 @@ GM_API gm_module *gm_child_at(const gm_module *m, int64_t index);
 GM_API const char *gm_module_name(const gm_module *m);
 GM_API const char *gm_module_class_name(const gm_module *m);
 
+/* ---- Parameters by name ------------------------------------------------------------------------------------------
+ * Names are paths from `net`. A pattern is a path, of a parameter or of a module (for all below it), in which '*' is
+ * any text; '|' separates alternatives: "encoder|*.bias". NULL: everything. */
+
+/* The parameters, in order of registration, depth first. One that is shared is there once, under its first name. */
+GM_API gm_pack *gm_parameters(gm_module *net);
+GM_API gm_pack *gm_parameters_of(gm_module *net, const char *pattern);
+/* Parameters and buffers. The tensors are those of the net, not copies. */
+GM_API gm_pack *gm_state_dict(gm_module *net);
+/* Freeze parameters: they require no gradient, so optimizers leave them alone. Unfreeze them. Return how many there are
+ * under the pattern; INDEX and -1 if none. */
+GM_API int64_t gm_freeze(gm_module *net, const char *pattern);
+GM_API int64_t gm_unfreeze(gm_module *net, const char *pattern);
+/* Fill parameters by this recipe (nn/init.h) and their names at the next use. Returns how many; INDEX and -1 if
+ * none. */
+GM_API int64_t gm_init_parameters(gm_module *net, const char *pattern, gm_init kind, double a, double b);
+
+/* `partial`: names that are missing or too much are a warning. `skip_shapes`: so are other shapes, which are left
+ * out. */
+typedef struct { size_t size; int32_t partial, skip_shapes; } gm_load_state_dict_args;
+/* Copy the values of a pack, nested or not, into the net's parameters and buffers, converted to their dtypes: all of
+ * them or, after an error, none. INDEX lists the names that are missing or too much, SHAPE those of another shape. */
+GM_API bool gm_load_state_dict_with(gm_module *net, gm_pack *values, const gm_load_state_dict_args *args);
+GM_API bool gm_load_state_dict(gm_module *net, gm_pack *values);
+
+/* ---- Looking at a net -------------------------------------------------------------------------------------------- */
+
+/* `dtype` of the input of zeros: f32 unless given. `in`: inputs for gm_apply, in place of that. */
+typedef struct { size_t size; gm_pack *in; gm_dtype dtype; int32_t reserved; } gm_summary_args;
+/* Print a table: path, class, output shape and parameters of each layer, and totals. The net runs once, in evaluation
+ * mode and without gradients; training modes and the random stream are left as they were. */
+GM_API bool gm_summary_with(gm_module *net, gm_shape input, const gm_summary_args *args);
+GM_API bool gm_summary(gm_module *net, gm_shape input);
+/* The table as text, at most `bytes` long, terminated. Returns the length it would have, 0 after an error. */
+GM_API size_t gm_summary_text(gm_module *net, gm_shape input, const gm_summary_args *args, char *text, size_t bytes);
+
 #ifdef __cplusplus
 }
 #else
 #  define gm_module_new(T)                                                                                             \
       gm_module_new_with(&(gm_module_class){                                                                           \
           .size = sizeof(gm_module_class), .name = #T, .state_bytes = sizeof(T), .forward = T##_forward })
+#  define gm_load_state_dict(...) gm__load_state_dict(__VA_ARGS__, .size = sizeof(gm_load_state_dict_args))
+#  define gm__load_state_dict(net, values, ...)                                                                        \
+      gm_load_state_dict_with(net, values, &(gm_load_state_dict_args){ __VA_ARGS__ })
+#  define gm_summary(...) gm__summary(__VA_ARGS__, .size = sizeof(gm_summary_args))
+#  define gm__summary(net, input, ...) gm_summary_with(net, input, &(gm_summary_args){ __VA_ARGS__ })
 #endif
 
 #include "nn/activation.h"

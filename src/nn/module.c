@@ -5,30 +5,14 @@
  * and its values when the net is first used: only then is its full name known. `ready` says that nothing below waits
  * for that. */
 #include "../math/fp.h"
+#include "module.h"
 #include "gemel/autograd.h"
-#include "gemel/extend.h"
-#include "gemel/nn.h"
 #include "gemel/ops.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { MODULE_PARAM, MODULE_BUFFER, MODULE_CHILD };
-enum { MODULE_MAX_DEPTH = 64, MODULE_PATH = 1024 };
-
-typedef struct { gm_init kind; bool wanted; double a, b; } module_recipe;
-typedef struct { char *name; int32_t kind; gm_tensor *t; gm_module *child; module_recipe recipe; } module_part;
-
-struct gm_module {
-    gm_object o;
-    gm_module_class class;
-    char *class_name, *name;
-    void *state;
-    gm_module *parent;
-    module_part *parts;
-    int64_t n, capacity;
-    bool training, ready;
-};
+enum { MODULE_MAX_DEPTH = 64 };
 
 static void module_free_part(module_part *p) {
     if (p->child && p->child->parent) p->child->parent = NULL;
@@ -37,10 +21,16 @@ static void module_free_part(module_part *p) {
     gm_free(p->name);
 }
 
+static void module_free_hook(const module_hook *h) {
+    if (h->free_env) h->free_env(h->env);
+}
+
 static void module_destroy(void *object) {
     gm_module *m = object;
     if (m->state && m->class.destroy) m->class.destroy(m->state);
     for (int64_t i = 0; i < m->n; i++) module_free_part(&m->parts[i]);
+    for (int64_t i = 0; i < m->n_hooks; i++) module_free_hook(&m->hooks[i]);
+    gm_free(m->hooks);
     gm_free(m->parts);
     gm_free(m->state);
     gm_free(m->class_name);
@@ -49,9 +39,7 @@ static void module_destroy(void *object) {
 
 static const gm_type module_type = { "module", sizeof(gm_module), module_destroy };
 
-static bool module_check(const gm_module *m, const char *op) {
-    return gm_ok() && gm_check_object(m, &module_type, op, 1);
-}
+bool gm__module_check(const gm_module *m, const char *op) { return gm_ok() && gm_check_object(m, &module_type, op, 1); }
 
 gm_module *gm_module_new_with(const gm_module_class *c) {
     if (!gm_ok()) return NULL;
@@ -66,7 +54,7 @@ gm_module *gm_module_new_with(const gm_module_class *c) {
     return m->class_name && m->state ? m : NULL;
 }
 
-void *gm_state(gm_module *m) { return module_check(m, "state") ? m->state : NULL; }
+void *gm_state(gm_module *m) { return gm__module_check(m, "state") ? m->state : NULL; }
 
 /* ---- registering ---- */
 
@@ -81,7 +69,7 @@ static bool module_check_name(const gm_module *m, const char *op, const char *na
 }
 
 static module_part *module_add(gm_module *m, const char *op, const char *name, int32_t kind) {
-    if (!module_check(m, op) || !module_check_name(m, op, name)) return NULL;
+    if (!gm__module_check(m, op) || !module_check_name(m, op, name)) return NULL;
     if (m->n == m->capacity) {
         int64_t capacity = m->capacity ? 2 * m->capacity : 4;
         module_part *parts = gm_realloc(m->parts, (size_t)capacity * sizeof *parts);
@@ -95,7 +83,9 @@ static module_part *module_add(gm_module *m, const char *op, const char *name, i
     return p;
 }
 
-static void module_unready(gm_module *m) {
+void gm__module_unready(gm_module *m) {
+    for (int64_t i = 0; i < m->n; i++)
+        if (m->parts[i].child && m->parts[i].child->ready) gm__module_unready(m->parts[i].child);
     for (; m; m = m->parent) m->ready = false;
 }
 
@@ -106,7 +96,7 @@ static bool module_is_above(const gm_module *above, const gm_module *m) {
 }
 
 gm_module *gm_child(gm_module *parent, const char *name, gm_module *child) {
-    if (!module_check(parent, "child") || !gm_check_object(child, &module_type, "child", 3)) return NULL;
+    if (!gm__module_check(parent, "child") || !gm_check_object(child, &module_type, "child", 3)) return NULL;
     if (child->parent)
         return gm_fail(GM_ERROR_STATE, "child: the %s \"%s\" has a parent already", child->class_name, child->name),
                NULL;
@@ -119,44 +109,43 @@ gm_module *gm_child(gm_module *parent, const char *name, gm_module *child) {
     child->name = copy;
     child->parent = parent;
     p->child = gm_retain(child);
-    if (!child->ready) module_unready(parent);
+    if (!child->ready) gm__module_unready(parent);
     return child;
 }
 
 gm_tensor *gm_param(gm_module *m, const char *name, gm_tensor *init) {
-    if (!module_check(m, "param")) return NULL;
+    if (!gm__module_check(m, "param")) return NULL;
     if (!gm_set_requires_grad(init, true)) return NULL;
     module_part *p = module_add(m, "param", name, MODULE_PARAM);
     return p ? p->t = gm_retain(init) : NULL;
 }
 
 gm_tensor *gm_buffer(gm_module *m, const char *name, gm_tensor *init) {
-    if (!module_check(m, "buffer") || gm_dtype_of(init) == GM_NO_DTYPE) return NULL;
+    if (!gm__module_check(m, "buffer") || gm_dtype_of(init) == GM_NO_DTYPE) return NULL;
     module_part *p = module_add(m, "buffer", name, MODULE_BUFFER);
     return p ? p->t = gm_retain(init) : NULL;
 }
 
 gm_tensor *gm_param_init(gm_module *m, const char *name, gm_shape shape, gm_dtype dtype, gm_init kind, double a,
                          double b) {
-    if (!module_check(m, "param_init")) return NULL;
+    if (!gm__module_check(m, "param_init")) return NULL;
     if (dtype != GM_F32 && dtype != GM_F64)
         return gm_fail(GM_ERROR_DTYPE, "param_init: \"%s\" of type %s; parameters are f32 or f64", name ? name : "",
-                       gm_dtype_name(dtype)), NULL;
+                       gm_dtype_name(dtype)),
+               NULL;
     if (kind < GM_INIT_CONSTANT || kind > GM_INIT_KAIMING_NORMAL)
         return gm_fail(GM_ERROR_VALUE, "param_init: %d is no kind of initialiser", kind), NULL;
     gm_scope s = gm_scope_open();
     gm_tensor *t = gm_param(m, name, gm_zeros(shape, dtype));
     if (t) {
         m->parts[m->n - 1].recipe = (module_recipe){ kind, true, a, b };
-        module_unready(m);
+        gm__module_unready(m);
     }
     gm_scope_close(&s);
     return t;
 }
 
 /* ---- walking and filling ---- */
-
-typedef bool (*module_visit)(void *env, const char *path, module_part *p);
 
 static bool module_walk(gm_module *m, const char *prefix, int depth, module_visit f, void *env) {
     char path[MODULE_PATH];
@@ -169,6 +158,8 @@ static bool module_walk(gm_module *m, const char *prefix, int depth, module_visi
     }
     return true;
 }
+
+bool gm__module_walk(gm_module *m, module_visit f, void *env) { return module_walk(m, "", 0, f, env); }
 
 /* Seen from the root, so that the name is the full one. */
 static bool module_fill(void *env, const char *path, module_part *p) {
@@ -200,71 +191,73 @@ static bool module_make_ready(gm_module *m) {
 
 /* ---- using ---- */
 
+static bool module_tell(gm_module *m, gm_tensor *x, gm_tensor *y, gm_pack *in, gm_pack *out) {
+    gm_forward_event e = { .module = m, .x = x, .y = y, .in = in, .out = out };
+    for (int64_t i = 0; gm_ok() && i < m->n_hooks; i++)
+        if (!m->hooks[i].fn(m->hooks[i].env, &e))
+            return gm_fail(GM_ERROR_CALLBACK, "forward: a hook of the %s stopped it", m->class_name);
+    return gm_ok();
+}
+
+/* A module that has only the other one of forward and apply takes one tensor, and its first result counts. */
+static gm_tensor *module_forward(gm_module *m, gm_tensor *x) {
+    if (m->class.forward) return m->class.forward(m, x);
+    gm_pack *out = m->class.apply(m, GM_PACK({ "0", x, NULL }));
+    return gm_ok() ? gm_pack_at(out, 0) : NULL;
+}
+
+static gm_pack *module_apply(gm_module *m, gm_pack *in) {
+    if (m->class.apply) return m->class.apply(m, in);
+    if (gm_pack_count(in) != 1)
+        return gm_fail(GM_ERROR_VALUE, "apply: %lld inputs for a %s, which takes one", (long long)gm_pack_count(in),
+                       m->class_name),
+               NULL;
+    return GM_PACK({ "0", m->class.forward(m, gm_pack_at(in, 0)), NULL });
+}
+
 gm_tensor *gm_forward(gm_module *m, gm_tensor *x) {
-    if (!module_check(m, "forward") || !module_make_ready(m)) return NULL;
-    if (!m->class.forward)
-        return gm_fail(GM_ERROR_UNSUPPORTED, "forward: a %s has no forward, only apply", m->class_name), NULL;
+    if (!gm__module_check(m, "forward") || !module_make_ready(m)) return NULL;
     gm_scope s = gm_scope_open();
     int64_t before = gm_where_push(m->name);
-    gm_tensor *y = m->class.forward(m, x);
+    gm_tensor *y = module_forward(m, x);
+    if (m->n_hooks) module_tell(m, x, y, NULL, NULL);
     gm_where_pop(before);
     return gm_return(&s, gm_ok() ? y : NULL);
 }
 
 gm_pack *gm_apply(gm_module *m, gm_pack *in) {
-    if (!module_check(m, "apply") || !module_make_ready(m)) return NULL;
-    if (!m->class.apply)
-        return gm_fail(GM_ERROR_UNSUPPORTED, "apply: a %s has no apply, only forward", m->class_name), NULL;
+    if (!gm__module_check(m, "apply") || !module_make_ready(m)) return NULL;
     gm_scope s = gm_scope_open();
     int64_t before = gm_where_push(m->name);
-    gm_pack *out = m->class.apply(m, in);
+    gm_pack *out = module_apply(m, in);
+    if (m->n_hooks) module_tell(m, NULL, NULL, in, out);
     gm_where_pop(before);
     return gm_return(&s, gm_ok() ? out : NULL);
 }
 
-typedef struct { gm_pack *pack; bool buffers; } module_list;
-
-static bool module_collect(void *env, const char *path, module_part *p) {
-    const module_list *l = env;
-    return (p->kind == MODULE_BUFFER && !l->buffers) || gm_pack_set(l->pack, path, p->t);
+int64_t gm_on_forward(gm_module *m, gm_forward_hook fn, void *env, void (*free_env)(void *env)) {
+    if (!gm__module_check(m, "on_forward")) return -1;
+    if (!fn) return gm_fail(GM_ERROR_VALUE, "on_forward: no function"), -1;
+    module_hook *hooks = gm_realloc(m->hooks, (size_t)(m->n_hooks + 1) * sizeof *hooks);
+    if (!hooks) return -1;
+    m->hooks = hooks;
+    hooks[m->n_hooks++] = (module_hook){ fn, env, free_env, m->last_hook };
+    return m->last_hook++;
 }
 
-static gm_pack *module_collected(gm_module *net, const char *op, bool buffers) {
-    if (!module_check(net, op) || !module_make_ready(net)) return NULL;
-    module_list l = { gm_pack_new(), buffers };
-    return l.pack && module_walk(net, "", 0, module_collect, &l) ? l.pack : NULL;
-}
-
-gm_pack *gm_parameters(gm_module *net) { return module_collected(net, "parameters", false); }
-gm_pack *gm_state_dict(gm_module *net) { return module_collected(net, "state_dict", true); }
-
-static bool module_same_names(gm_pack *own, gm_pack *values) {
-    for (int64_t i = 0; i < gm_pack_count(own); i++) {
-        const char *name = gm_pack_name(own, i);
-        gm_tensor *value = gm_pack_has(values, name) ? gm_get(values, name) : NULL;
-        if (!value) return gm_fail(GM_ERROR_INDEX, "load_state_dict: \"%s\" is missing", name);
-        char want[200], got[200];
-        if (!gm_shape_equal(gm_shape_of(value), gm_shape_of(gm_pack_at(own, i))))
-            return gm_fail(GM_ERROR_SHAPE, "load_state_dict: \"%s\" is %s, the net has %s", name,
-                           gm_shape_text(gm_shape_of(value), got, sizeof got),
-                           gm_shape_text(gm_shape_of(gm_pack_at(own, i)), want, sizeof want));
+/* Works while an error is pending, as everything that takes back does. */
+bool gm_remove_hook(gm_module *m, int64_t id) {
+    if (!gm_check_object(m, &module_type, "remove_hook", 1)) return false;
+    for (int64_t i = 0; i < m->n_hooks; i++) {
+        if (m->hooks[i].id != id) continue;
+        module_free_hook(&m->hooks[i]);
+        memmove(&m->hooks[i], &m->hooks[i + 1], (size_t)(--m->n_hooks - i) * sizeof *m->hooks);
+        return true;
     }
-    for (int64_t i = 0; i < gm_pack_count(values); i++)
-        if (!gm_pack_has(own, gm_pack_name(values, i)))
-            return gm_fail(GM_ERROR_INDEX, "load_state_dict: the net has no \"%s\"", gm_pack_name(values, i));
-    return gm_ok();
+    return gm_fail(GM_ERROR_INDEX, "remove_hook: the %s has no hook %lld", m->class_name, (long long)id);
 }
 
-bool gm_load_state_dict(gm_module *net, gm_pack *values) {
-    if (!module_check(net, "load_state_dict")) return false;
-    GM_SCOPE(s);
-    GM_NO_GRAD;
-    gm_pack *own = gm_state_dict(net), *flat = gm_pack_flatten(values);
-    if (!own || !flat || !module_same_names(own, flat)) return false;
-    for (int64_t i = 0; i < gm_pack_count(own); i++)
-        if (!gm_assign(gm_pack_at(own, i), gm_get(flat, gm_pack_name(own, i)))) return false;
-    return true;
-}
+bool gm__module_ready(gm_module *m) { return module_make_ready(m); }
 
 static void module_switch(gm_module *m, bool on) {
     m->training = on;
@@ -279,28 +272,26 @@ bool gm_set_training(gm_module *net, bool on) {
     return gm_ok();
 }
 
-bool gm_is_training(const gm_module *m) {
-    return gm_check_object(m, &module_type, "is_training", 1) && m->training;
-}
+bool gm_is_training(const gm_module *m) { return gm_check_object(m, &module_type, "is_training", 1) && m->training; }
 
 int64_t gm_n_children(const gm_module *m) {
     int64_t n = 0;
-    if (!module_check(m, "n_children")) return -1;
+    if (!gm__module_check(m, "n_children")) return -1;
     for (int64_t i = 0; i < m->n; i++) n += m->parts[i].child != NULL;
     return n;
 }
 
 gm_module *gm_child_at(const gm_module *m, int64_t index) {
     int64_t n = 0;
-    if (!module_check(m, "child_at")) return NULL;
+    if (!gm__module_check(m, "child_at")) return NULL;
     for (int64_t i = 0; i < m->n; i++)
         if (m->parts[i].child && n++ == index) return m->parts[i].child;
     return gm_fail(GM_ERROR_INDEX, "child_at: child %lld of a module with %lld", (long long)index, (long long)n), NULL;
 }
 
 const char *gm_module_name(const gm_module *m) {
-    return module_check(m, "module_name") ? (m->name ? m->name : "") : NULL;
+    return gm__module_check(m, "module_name") ? (m->name ? m->name : "") : NULL;
 }
 const char *gm_module_class_name(const gm_module *m) {
-    return module_check(m, "module_class_name") ? m->class_name : NULL;
+    return gm__module_check(m, "module_class_name") ? m->class_name : NULL;
 }

@@ -1,0 +1,41 @@
+/* module.h: what a module is made of, for the files of this room. */
+#ifndef GM_NN_MODULE_H
+#define GM_NN_MODULE_H
+
+#include "gemel/extend.h"
+#include "gemel/nn.h"
+
+enum { MODULE_PARAM, MODULE_BUFFER, MODULE_CHILD };
+enum { MODULE_PATH = 1024 };
+
+/* How a parameter is filled; `wanted`: it still has to be. */
+typedef struct { gm_init kind; bool wanted; double a, b; } module_recipe;
+typedef struct { char *name; int32_t kind; gm_tensor *t; gm_module *child; module_recipe recipe; } module_part;
+typedef struct { gm_forward_hook fn; void *env; void (*free_env)(void *env); int64_t id; } module_hook;
+
+struct gm_module {
+    gm_object o;
+    gm_module_class class;
+    char *class_name, *name;
+    void *state;
+    gm_module *parent;
+    module_part *parts;
+    module_hook *hooks;
+    int64_t n, capacity, n_hooks, last_hook;
+    bool training, ready;
+};
+
+/* m is a live module and no error is pending. */
+bool gm__module_check(const gm_module *m, const char *op);
+/* Calls f with the path (from m) of every parameter and buffer, in order of registration, depth first, until it returns
+ * false. */
+typedef bool (*module_visit)(void *env, const char *path, module_part *p);
+bool gm__module_walk(gm_module *m, module_visit f, void *env);
+/* Values below m, and so above it, have to be filled anew before the next use. */
+void gm__module_unready(gm_module *m);
+/* Fill what has to be filled, in the whole tree that m is part of. */
+bool gm__module_ready(gm_module *m);
+/* `pattern` names the path or a module that it lies in: '*' is any text, '|' separates alternatives, NULL is all. */
+bool gm__module_matches(const char *pattern, const char *path);
+
+#endif
