@@ -5,6 +5,7 @@
 #define GEMEL_OPS_H
 
 #include "ops/attention.h"
+#include "ops/arrange.h"
 #include "ops/conv.h"
 #include "ops/create.h"
 #include "ops/elementwise.h"
