@@ -16,7 +16,8 @@ extern "C" {
 GM_API bool gm_set_requires_grad(gm_tensor *x, bool on);
 /* True for such leaves and for everything computed from one. */
 GM_API bool gm_requires_grad(const gm_tensor *x);
-/* The gradient that backward passes have added up in x, NULL if none (no error). Owned by x until cleared. */
+/* The gradient that backward passes have added up in x, NULL if none (no error); row-major if x is. Owned by x until
+ * cleared. */
 GM_API gm_tensor *gm_gradient_of(const gm_tensor *x);
 GM_API void gm_clear_gradient(gm_tensor *x);
 /* Replace x's stored gradient (of x's shape and dtype; NULL clears it). */

@@ -238,12 +238,18 @@ static gm_tensor *backward_seed(gm_tensor *y, gm_tensor *given, const char *op, 
     return gm_ones_like(y);
 }
 
+/* A row-major variable gets a row-major gradient, whatever view the last rule made. */
+static gm_tensor *backward_laid_out(const gm_tensor *leaf, gm_tensor *g) {
+    return g && gm_is_contiguous(leaf) ? gm_contiguous(g) : g;
+}
+
 /* Leaves in order of their addresses would depend on the allocator; each has a sum of its own, so order has no say. */
 static bool backward_store(backward_pass *b) {
     for (int64_t i = 0; i < b->leaves.capacity; i++) {
         gm_tensor *leaf = (gm_tensor *)b->leaves.keys[i], *g = leaf ? b->leaves.values[i] : NULL;
         if (!g) continue;
         if (leaf->hooks) g = gm__run_hooks(leaf, g);
+        g = backward_laid_out(leaf, g);
         if (!g || !gm_set_gradient(leaf, leaf->grad ? gm_add(leaf->grad, g) : g)) return false;
     }
     return true;

@@ -184,8 +184,9 @@ static gm_tensor *tape_ghost(const gm_node *n, int k) {
 
 static bool tape_unchanged(const gm_node *n, const gm_tensor *t, uint32_t version, const char *what, int i) {
     if (!t->storage || t->storage->version == version) return true;
-    return gm_fail(GM_ERROR_GRADIENT, "backward of %s: %s %d was changed in place after it was saved (%u changes)",
-                   n->op->name, what, i + 1, (unsigned)(t->storage->version - version));
+    unsigned changes = t->storage->version - version;
+    return gm_fail(GM_ERROR_GRADIENT, "backward of %s: %s %d was changed in place after it was saved (%u change%s)",
+                   n->op->name, what, i + 1, changes, changes == 1 ? "" : "s");
 }
 
 gm_tensor *gm__node_input(gm_node *n, int i) {

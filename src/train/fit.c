@@ -51,12 +51,21 @@ static double fit_seconds(void) {
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
+/* Examples in a batch: as its first tensor has. */
+static int64_t fit_batch_size(const gm_pack *all) {
+    for (int64_t i = 0; i < gm_pack_count(all); i++)
+        return gm_pack_at(all, i) ? gm_size(gm_pack_at(all, i), 0) : fit_batch_size(gm_pack_child(all, i));
+    return 0;
+}
+
 /* Add a batch to the sums of its pass. */
-static void fit_count(fit_sums *sums, gm_tensor *output, gm_tensor *target, double loss) {
-    int64_t n = gm_size(target, 0);
+static void fit_count(fit_sums *sums, gm_tensor *output, const gm_batch *b, double loss) {
+    gm_tensor *target = b->y;
+    int64_t n = fit_batch_size(b->all);
     sums->loss += loss * (double)n;
     sums->count += n;
-    sums->labels = output && gm_n_dims(output) == 2 && gm_n_dims(target) == 1 && gm_dtype_of(target) == GM_I64;
+    sums->labels =
+        output && target && gm_n_dims(output) == 2 && gm_n_dims(target) == 1 && gm_dtype_of(target) == GM_I64;
     if (!sums->labels) return;
     GM_NO_GRAD;
     gm_tensor *best = gm_argmax(output, 1, false);
@@ -84,7 +93,7 @@ gm_metrics gm_evaluate_with(gm_module *net, gm_dataset *d, const gm_evaluate_arg
     GM_EACH (b, gm_loader_new(d, .batch_size = a.batch_size ? a.batch_size : 256)) {
         gm_tensor *y = gm_forward(net, b.x), *l = loss(y, b.y);
         double value = gm_item(l);
-        if (gm_ok()) fit_count(&sums, y, b.y, value);
+        if (gm_ok()) fit_count(&sums, y, &b, value);
     }
     if (training) gm_set_training(net, true);
     return fit_metrics(&sums);
@@ -116,7 +125,7 @@ static bool fit_step(fit_run *r, const gm_batch *b, fit_sums *sums) {
     if (gm_ok() && !l) return gm_fail(GM_ERROR_CALLBACK, "fit: the step or loss function returned NULL");
     double loss = gm_item(l);
     if (!fit_check_loss(r, b, loss)) return false;
-    fit_count(sums, y, b->y, loss);
+    fit_count(sums, y, b, loss);
     if (!gm_backward(l) || !gm_step(r->optimizer)) return false;
     if (r->events && r->step % 20 == 0) gm_events_scalar(r->events, "loss/step", r->step, loss);
     r->step++;

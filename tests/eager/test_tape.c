@@ -102,6 +102,19 @@ static void flat_memory(void) {
     }
 }
 
+/* The rules of expand and flip give views; what is stored is row-major, as the variable is. */
+static void layout(void) {
+    GM_SCOPE(s);
+    gm_tensor *x = gm_ones(GM_SHAPE(2, 3), GM_F64);
+    gm_set_requires_grad(x, true);
+    gm_backward(gm_sum(x));
+    CHECK(gm_is_contiguous(gm_gradient_of(x)) && gm_data(gm_gradient_of(x)));
+    gm_clear_gradient(x);
+    gm_backward(gm_flip(gm_transpose(x, 0, 1), (int32_t[]){ 0 }, 1), .gradient = gm_reshape(gm_arange(0, 6, 1, GM_F64), GM_SHAPE(3, 2)));
+    const double *g = gm_data(gm_gradient_of(x));
+    CHECK(g && g[0] == 4 && g[1] == 2 && g[2] == 0 && g[3] == 5 && g[5] == 1, "%s", gm_error_message());
+}
+
 static void anomaly(void) {
     GM_SCOPE(s);
     gm_set_anomaly(true);
@@ -119,6 +132,7 @@ int main(void) {
     RUN(hooks);
     RUN(long_chain);
     RUN(flat_memory);
+    RUN(layout);
     RUN(anomaly);
     CHECK(gm_exit_status() == 0);
     return check_done();
