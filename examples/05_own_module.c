@@ -81,10 +81,12 @@ int main(void) {
         gm_shape_text(gm_shape_of(gm_pack_at(names, i)), shape, sizeof shape);
         printf("  %-28s %s\n", gm_pack_name(names, i), shape);
     }
-    expect(gm_pack_has(names, "2.linear.weight") && gm_pack_has(names, "3.scale"), "parameters have their paths as names");
+    expect(gm_pack_has(names, "2.linear.weight") && gm_pack_has(names, "3.scale"),
+           "parameters have their paths as names");
     expect(!gm_pack_has(gm_parameters(net), "0.calls"), "a buffer is no parameter");
     expect(train(net) < 0.1, "the net learns");
-    expect(gm_item(gm_get(gm_parameters(net), "2.scale")) != gm_item(gm_scalar(0.1, GM_F32)), "the blocks' scales have moved");
+    expect(gm_item(gm_get(gm_parameters(net), "2.scale")) != gm_item(gm_scalar(0.1, GM_F32)),
+           "the blocks' scales have moved");
 
     gm_tensor *x = gm_rand_between(GM_SHAPE(5, 4), GM_F32, -2, 2), *y = gm_predict(net, x);
     expect(gm_item(gm_all(gm_eq(y, gm_predict(net, x)))), "no noise in evaluation mode");

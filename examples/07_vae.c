@@ -12,14 +12,16 @@ enum { SIDE = 12, PIXELS = SIDE * SIDE, HIDDEN = 96, LATENT = 2, PICTURES = 2000
 /* Blobs with their middles anywhere: [n, PIXELS], 0 to 1. */
 static gm_tensor *blobs(int64_t n) {
     gm_tensor *at = gm_rand_between(GM_SHAPE(n, 2), GM_F32, 2, SIDE - 3), *line = gm_arange(0, SIDE, 1, GM_F32);
-    gm_tensor *dy = gm_square(gm_sub(line, gm_narrow(at, 1, 0, 1))), *dx = gm_square(gm_sub(line, gm_narrow(at, 1, 1, 1)));
+    gm_tensor *dy = gm_square(gm_sub(line, gm_narrow(at, 1, 0, 1))),
+              *dx = gm_square(gm_sub(line, gm_narrow(at, 1, 1, 1)));
     gm_tensor *far = gm_add(gm_unsqueeze(dy, 2), gm_unsqueeze(dx, 1));
     return gm_reshape(gm_exp(gm_mul_scalar(far, -0.25)), GM_SHAPE(n, PIXELS));
 }
 
 typedef struct { gm_module *encoder, *decoder; } vae;
 
-static gm_pack *vae_apply(gm_module *m, gm_pack *in) { /* x [B, PIXELS] -> logits [B, PIXELS], mean and log_var [B, LATENT] */
+static gm_pack *vae_apply(gm_module *m,
+                          gm_pack *in) { /* x [B, PIXELS] -> logits [B, PIXELS], mean and log_var [B, LATENT] */
     vae *self = gm_state(m);
     gm_tensor *code = gm_forward(self->encoder, gm_get(in, "x"));
     gm_tensor *mean = gm_narrow(code, 1, 0, LATENT), *log_var = gm_narrow(code, 1, LATENT, LATENT), *z = mean;
@@ -27,7 +29,8 @@ static gm_pack *vae_apply(gm_module *m, gm_pack *in) { /* x [B, PIXELS] -> logit
         gm_tensor *noise = gm_randn(gm_shape_of(mean), GM_F32);
         z = gm_add(mean, gm_mul(gm_exp(gm_mul_scalar(log_var, 0.5)), noise));
     }
-    return GM_PACK({ "logits", gm_forward(self->decoder, z), NULL }, { "mean", mean, NULL }, { "log_var", log_var, NULL });
+    return GM_PACK({ "logits", gm_forward(self->decoder, z), NULL }, { "mean", mean, NULL },
+                   { "log_var", log_var, NULL });
 }
 
 static gm_module *vae_new(void) {

@@ -21,7 +21,8 @@ static int32_t leak_infer(const gm_op_args *a, gm_spec *out) {
     if (shape.n < 1) return gm_fail(GM_ERROR_SHAPE, "leak: x has no dimension to run along"), -1;
     if (dtype != GM_F32 && dtype != GM_F64)
         return gm_fail(GM_ERROR_DTYPE, "leak: x is %s, f32 or f64 is needed", gm_dtype_name(dtype)), -1;
-    if (!(fabs(attrs->decay) <= 1)) return gm_fail(GM_ERROR_VALUE, "leak: decay %g is outside of [-1, 1]", attrs->decay), -1;
+    if (!(fabs(attrs->decay) <= 1))
+        return gm_fail(GM_ERROR_VALUE, "leak: decay %g is outside of [-1, 1]", attrs->decay), -1;
     out[0].shape = shape;
     out[0].dtype = dtype;
     return 1;

@@ -57,7 +57,8 @@ static gm_pack *add_noise(void *env, gm_pack *element, gm_dice *dice) {
 
 static void draw(gm_pack *element) {
     const float *p = gm_data(gm_get(element, "x"));
-    for (int i = 0; p && i < SIDE * SIDE; i++) printf("%c%s", " .:#"[(int)fmin(3, fmax(0, 4 * p[i]))], i % SIDE == SIDE - 1 ? "\n" : "");
+    for (int i = 0; p && i < SIDE * SIDE; i++)
+        printf("%c%s", " .:#"[(int)fmin(3, fmax(0, 4 * p[i]))], i % SIDE == SIDE - 1 ? "\n" : "");
     printf("  a %s\n", shape_names[gm_item_i64(gm_get(element, "y"))]);
 }
 

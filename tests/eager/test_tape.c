@@ -110,7 +110,8 @@ static void layout(void) {
     gm_backward(gm_sum(x));
     CHECK(gm_is_contiguous(gm_gradient_of(x)) && gm_data(gm_gradient_of(x)));
     gm_clear_gradient(x);
-    gm_backward(gm_flip(gm_transpose(x, 0, 1), (int32_t[]){ 0 }, 1), .gradient = gm_reshape(gm_arange(0, 6, 1, GM_F64), GM_SHAPE(3, 2)));
+    gm_backward(gm_flip(gm_transpose(x, 0, 1), (int32_t[]){ 0 }, 1),
+                .gradient = gm_reshape(gm_arange(0, 6, 1, GM_F64), GM_SHAPE(3, 2)));
     const double *g = gm_data(gm_gradient_of(x));
     CHECK(g && g[0] == 4 && g[1] == 2 && g[2] == 0 && g[3] == 5 && g[5] == 1, "%s", gm_error_message());
 }
