@@ -73,7 +73,7 @@ foreach(source ${sources})
   add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} CONFIGURATIONS long)
   gemel_label(${name} ${source})
   get_test_property(${name} LABELS labels)
-  set_tests_properties(${name} PROPERTIES LABELS "long;${labels}" TIMEOUT 7200)
+  set_tests_properties(${name} PROPERTIES LABELS "long;${labels}" TIMEOUT 28800)
 endforeach()
 
 # Examples use the public headers and the shared library, as a user's program would; each runs without arguments.

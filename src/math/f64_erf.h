@@ -54,9 +54,9 @@ GM_OUTLINE double GM_K(erfc_f64)(double x) {
 }
 
 /* erfinv(x) / x for w <= 6.25, then for sqrt(w) <= 4, then up to 6.05, the largest there is */
-GM_INLINE gm_dd GM_K(erfinv_ratio)(double w) {
-    if (w <= 6.25) {
-        w -= 3.125;
+GM_INLINE gm_dd GM_K(erfinv_ratio)(gm_dd v) {
+    if (v.h <= 6.25) {
+        double w = (v.h - 3.125) + v.l;
         return GM_K(fast_sum)(0x1.a755e7c99ae86p0, w * gm_p24(w, 0x1.ebd80d9b13dfap-3, -0x1.8b6c33114ea9ep-8,
             -0x1.84576948358d7p-11, 0x1.879c2a20b2fafp-13, -0x1.d1d1f7ca0ad1dp-17, -0x1.6e8a53cbc95f3p-20,
             0x1.c6b4f888501c8p-22, -0x1.f36cedcf0417cp-26, -0x1.1a9eb051323f2p-28, 0x1.20f53b48c267p-30,
@@ -65,9 +65,10 @@ GM_INLINE gm_dd GM_K(erfinv_ratio)(double w) {
             0x1.1e56a68036426p-56, 0x1.8844a68b272a9p-61, -0x1.9aa513e6e5355p-62, 0x1.4f87454d6dc4cp-66,
             0x1.e3f936f238393p-69, -0x1.8447ce0615012p-72) - 0x1.774536d0819c9p-56);
     }
-    double s = __builtin_sqrt(w);
-    if (s <= 4.0) {
-        s -= 3.25;
+    gm_dd r = GM_K(dd_sqrt)(v.h);
+    r.l += 0.5 * v.l / r.h;
+    if (r.h <= 4.0) {
+        double s = (r.h - 3.25) + r.l;
         return GM_K(fast_sum)(0x1.8abcc380d5a48p1, s * gm_p19(s, 0x1.0158a6d641d55p0, 0x1.5ffcfe5b716f7p-8,
             -0x1.ebadabba075ffp-9, 0x1.468eeca7271cep-9, -0x1.ba9240d7572b2p-10, 0x1.f3cc551e76ba6p-11,
             -0x1.7448bd085283dp-12, 0x1.932d78f04e9b6p-16, 0x1.1e6ac37c93c11p-14, -0x1.8cf0c4df51e79p-15,
@@ -75,7 +76,7 @@ GM_INLINE gm_dd GM_K(erfinv_ratio)(double w) {
             -0x1.e3de1378db643p-26, -0x1.234ae83e0d1fdp-22, 0x1.1b9f2f560cd9dp-23, 0x1.72911a02f056p-31,
             -0x1.0a0dc5eb803afp-26) - 0x1.32fea2b7c8221p-53);
     }
-    s -= 5.0;
+    double s = (r.h - 5.0) + r.l;
     return GM_K(fast_sum)(0x1.3664ddd1ad7fbp2, s * gm_p17(s, 0x1.02a30d1fba109p0, -0x1.22ea5df09a8d2p-13,
         -0x1.c2f36aa079c46p-13, 0x1.3ebf4ebe3b3dcp-14, -0x1.4a3490a0e9e38p-16, 0x1.2fbd22f9891b5p-18,
         -0x1.0a901596f100ep-20, 0x1.ebcbfc8e93753p-23, -0x1.223c0d6e5805dp-24, 0x1.f48bfa7acd825p-26,
@@ -87,6 +88,6 @@ GM_OUTLINE double GM_K(erfinv_f64)(double x) {
     double a = __builtin_fabs(x);
     if (!(a <= 1.0)) return gm__nand;
     if (a == 1.0) return GM_K(copysign_f64)(gm__infd, x);
-    gm_dd r = GM_K(erfinv_ratio)(-GM_K(log_f64)((1.0 - a) * (1.0 + a)));
+    gm_dd w = GM_K(log_dd)((1.0 - a) * (1.0 + a), 0.0), r = GM_K(erfinv_ratio)((gm_dd){ -w.h, -w.l });
     return x * r.h + x * r.l;
 }

@@ -1,5 +1,5 @@
-/* test_narrow.c: floats of 16 and 8 bits to and from float, and floats to integers, for every instruction set, against
- * the definitions of the formats: value by ldexp, nearest value by search. */
+/* test_math_narrow.c: floats of 16 and 8 bits to and from float, and floats to integers, for every instruction set,
+ * against the definitions of the formats: value by ldexp, nearest value by search. */
 #include "math/fp.h"
 #include "check.h"
 #include "gemel/extend.h"
