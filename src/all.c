@@ -137,3 +137,6 @@
 #include "formats/png_read.c"
 #include "formats/png_write.c"
 #include "formats/safetensors.c"
+#include "zoo/plain.c"
+#include "zoo/resnet.c"
+#include "zoo/zoo.c"

@@ -14,5 +14,6 @@
 #include "tensor.h"
 #include "train.h"
 #include "watch.h"
+#include "zoo.h"
 
 #endif

@@ -5,33 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const model_names[] = { "lenet", "mlp", NULL };
+const char *const *model_names(void) {
+    static const char *names[64];
+    for (int i = 0; i < 63; i++) names[i] = gm_zoo_name(i);
+    return names;
+}
 
 gm_dataset *model_data(const char *name, gm_data_split split) {
     if (!strcmp(name, "fashion-mnist")) return gm_fashion_mnist(split);
     if (!strncmp(name, "mnist:", 6) && name[6]) return gm_mnist(name + 6, split);
     gm_fail(GM_ERROR_VALUE, "unknown data \"%s\"; there are fashion-mnist and mnist:DIR", name);
-    return NULL;
-}
-
-/* Two convolutions, each with pooling, and two linear layers: LeNet's form (LeCun et al. 1998) in today's widths. */
-static gm_module *new_lenet(const int64_t *in, int64_t classes) {
-    int64_t h = in[1] / 4, w = in[2] / 4;
-    if (h < 1 || w < 1) return gm_fail(GM_ERROR_VALUE, "lenet: images of 4 x 4 or more are needed"), NULL;
-    return gm_sequential(gm_nn_conv2d(in[0], 32, .kernel = 3, .padding = 1), gm_nn_relu(), gm_nn_max_pool2d(2),
-                         gm_nn_conv2d(32, 64, .kernel = 3, .padding = 1), gm_nn_relu(), gm_nn_max_pool2d(2),
-                         gm_nn_flatten(), gm_nn_linear(64 * h * w, 128), gm_nn_relu(), gm_nn_linear(128, classes));
-}
-
-static gm_module *new_mlp(const int64_t *in, int64_t classes) {
-    return gm_sequential(gm_nn_flatten(), gm_nn_linear(in[0] * in[1] * in[2], 256), gm_nn_relu(),
-                         gm_nn_linear(256, 128), gm_nn_relu(), gm_nn_linear(128, classes));
-}
-
-gm_module *model_new(const char *name, const int64_t input[3], int64_t classes) {
-    if (!strcmp(name, "lenet")) return new_lenet(input, classes);
-    if (!strcmp(name, "mlp")) return new_mlp(input, classes);
-    gm_fail(GM_ERROR_VALUE, "unknown model \"%s\"", name);
     return NULL;
 }
 
@@ -90,7 +73,7 @@ bool model_load(model_file *f, const char *path) {
         if (d[i] < 1 || d[i] > 4096) return gm_fail(GM_ERROR_FORMAT, "%s: an input of %s", path, input);
         f->input[i] = d[i];
     }
-    f->net = model_new(f->name, f->input, f->classes);
+    f->net = gm_zoo_new(f->name, GM_SHAPE(f->input[0], f->input[1], f->input[2]), f->classes);
     return gm_load_state_dict(f->net, gm_load_safetensors(path));
 }
 

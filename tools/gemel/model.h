@@ -6,9 +6,8 @@
 
 /* "fashion-mnist" or "mnist:DIR". NULL after a VALUE error. */
 gm_dataset *model_data(const char *name, gm_data_split split);
-extern const char *const model_names[]; /* ends with NULL */
-/* A new net for inputs [C, H, W]. NULL after an error. */
-gm_module *model_new(const char *name, const int64_t input[3], int64_t classes);
+/* The names of the zoo, ending with NULL. */
+const char *const *model_names(void);
 
 /* What a model file says about itself. Texts live as long as `metadata`. */
 typedef struct {

@@ -9,7 +9,7 @@
 #include "model.h"
 
 static const cli_flag train_flags[] = {
-    { "model", "NAME", "lenet or mlp (default lenet)" },
+    { "model", "NAME", "lenet, mlp, resnet18, resnet50 (default lenet)" },
     { "data", "DATA", "fashion-mnist, or mnist:DIR with the four files of MNIST (default fashion-mnist)" },
     { "epochs", "N", "passes over the training images (default 1)" },
     { "batch-size", "N", "images in a step (default 64)" },
@@ -66,7 +66,7 @@ static bool can_write(const char *path) {
 }
 
 static int train_run(cli_args *args) {
-    int model = cli_choice(args, "model", model_names, 0), rule = cli_choice(args, "optimizer", optimizer_names, 2);
+    int model = cli_choice(args, "model", model_names(), 0), rule = cli_choice(args, "optimizer", optimizer_names, 2);
     int32_t epochs = (int32_t)cli_int(args, "epochs", 1, 1, 1000000);
     int32_t batch = (int32_t)cli_int(args, "batch-size", 64, 1, 1 << 24);
     uint64_t seed = (uint64_t)cli_int(args, "seed", 0, 0, INT64_MAX);
@@ -77,11 +77,11 @@ static int train_run(cli_args *args) {
     gm_seed(seed);
     gm_dataset *train = model_data(data, GM_SPLIT_TRAIN), *test = model_data(data, GM_SPLIT_TEST);
     gm_shape in = gm_dataset_shape(train);
-    gm_module *net = gm_ok() ? model_new(model_names[model], in.d, gm_n_classes(train)) : NULL;
+    gm_module *net = gm_ok() ? gm_zoo_new(gm_zoo_name(model), in, gm_n_classes(train)) : NULL;
     gm_fit(net, train, .optimizer = new_optimizer(rule, net, lr), .batch_size = batch, .epochs = epochs,
            .validation = test, .seed = seed, .logdir = cli_text(args, "logdir", NULL),
            .on_epoch = cli_on(args, "json") ? print_json : print_text);
-    if (out) model_save(net, model_names[model], train, out);
+    if (out) model_save(net, gm_zoo_name(model), train, out);
     return gm_ok() ? CLI_OK : CLI_FAILURE;
 }
 

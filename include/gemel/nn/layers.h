@@ -12,7 +12,8 @@
 extern "C" {
 #endif
 
-/* One after the other; children "0", "1" ... The list ends with GM_END; gm_sequential(a, b, c) adds it. */
+/* One after the other; children "0", "1" ... The list ends with GM_END; gm_sequential(a, b, c) adds it.
+ * gm_child appends more, under names of one's own. */
 GM_API gm_module *gm_sequential_list(gm_module *const *modules);
 
 /* ---- linear ---- */

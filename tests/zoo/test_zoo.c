@@ -1,0 +1,91 @@
+/* test_zoo.c: nets of the zoo against torchvision's with the same parameters; the table; what they refuse. */
+#include "../nn/recorded_nn.h"
+
+static void check_digest(const char *name, gm_tensor *t, double tolerance) {
+    gm_tensor *dot = gm_sum(gm_mul(t, recorded_input(98, gm_shape_of(t))));
+    recorded_check(name, gm_stack((gm_tensor *[]){ gm_norm(t, 2), dot }, 2, 0), tolerance);
+}
+
+static void net_case(const char *name, gm_module *net, gm_shape in, double tolerance) {
+    GM_SCOPE(s);
+    char text[256];
+    CHECK(net != NULL, "%s: %s", name, gm_error_message());
+    recorded_fill(net);
+    gm_tensor *x = recorded_variable(1, in), *y = gm_forward(net, x);
+    recorded_check(name, y, tolerance);
+    gm_backward(gm_sum(gm_mul(y, recorded_input(99, gm_shape_of(y)))));
+    snprintf(text, sizeof text, "%s.0", name);
+    check_digest(text, gm_gradient_of(x), tolerance);
+    gm_pack *p = gm_parameters(net);
+    for (int64_t i = 0; i < gm_pack_count(p); i++) {
+        snprintf(text, sizeof text, "%s.%s", name, gm_pack_name(p, i));
+        check_digest(text, gm_gradient_of(gm_pack_at(p, i)), tolerance);
+    }
+    CHECK(gm_ok(), "%s", gm_error_message());
+    gm_error_clear();
+}
+
+/* Batch norm over few values makes the gradients of deep nets ill-conditioned, and a relu near 0 may fall
+ * on the other side: f32 against f64. A wrong layer is off by the whole of its digest. */
+static void residual_nets(void) {
+    GM_SCOPE(s);
+    net_case("resnet18", gm_resnet18(.classes = 5), GM_SHAPE(2, 3, 67, 70), 2e-4);
+    net_case("resnet18_small", gm_resnet18(.classes = 5, .small = 1), GM_SHAPE(3, 3, 20, 17), 2e-4);
+    net_case("resnet50", gm_resnet50(.classes = 5), GM_SHAPE(2, 3, 65, 68), 2e-2);
+}
+
+static int64_t parameters_in(gm_module *net) {
+    int64_t n = 0;
+    gm_pack *p = gm_parameters(net);
+    for (int64_t i = 0; i < gm_pack_count(p); i++) n += gm_count(gm_pack_at(p, i));
+    return n;
+}
+
+/* Counts as published by torchvision. */
+static void sizes(void) {
+    GM_SCOPE(s);
+    CHECK(parameters_in(gm_resnet18()) == 11689512);
+    CHECK(parameters_in(gm_resnet34()) == 21797672);
+    CHECK(parameters_in(gm_resnet50()) == 25557032);
+    CHECK(gm_n_children(gm_child_at(gm_resnet152(.width = 4), 6)) == 36);
+    CHECK(gm_n_children(gm_child_at(gm_resnet101(.width = 4), 6)) == 23);
+}
+
+static void every_name(void) {
+    for (int i = 0; gm_zoo_name(i); i++) {
+        GM_SCOPE(s);
+        gm_module *net = gm_zoo_new(gm_zoo_name(i), GM_SHAPE(1, 28, 28), 7);
+        gm_set_training(net, false);
+        gm_tensor *y = gm_forward(net, recorded_input(1, GM_SHAPE(2, 1, 28, 28)));
+        CHECK(y && gm_shape_equal(gm_shape_of(y), GM_SHAPE(2, 7)), "%s: %s", gm_zoo_name(i), gm_error_message());
+        CHECK(gm_zoo_about(i) && *gm_zoo_about(i));
+    }
+    CHECK(!gm_zoo_about(-1) && !gm_zoo_about(1000));
+}
+
+static void errors(void) {
+    GM_SCOPE(s);
+    CHECK(!gm_zoo_new("lennet", GM_SHAPE(1, 28, 28), 10));
+    recorded_error(GM_ERROR_VALUE, "zoo: there is no \"lennet\"; there are lenet, mlp, resnet18");
+    CHECK(!gm_zoo_new("lenet", GM_SHAPE(4), 10));
+    recorded_error(GM_ERROR_VALUE, "lenet: examples are [4]; images [C, H, W]");
+    CHECK(!gm_zoo_new("resnet18", GM_SHAPE(1, 7, 28), 10));
+    recorded_error(GM_ERROR_VALUE, "resnet18: examples are [1, 7, 28]");
+    CHECK(!gm_zoo_new("mlp", GM_SHAPE(4), 0));
+    recorded_error(GM_ERROR_VALUE, "0 classes");
+    CHECK(!gm_resnet50(.width = -1));
+    recorded_error(GM_ERROR_VALUE, "width -1");
+    gm_module *net = gm_resnet18(.classes = 3, .width = 4);
+    CHECK(!gm_forward(net, gm_zeros(GM_SHAPE(2, 1, 64, 64), GM_F32)));
+    recorded_error(GM_ERROR_SHAPE, "(in conv1)");
+}
+
+int main(void) {
+    if (!recorded_open("tests/zoo/data/zoo.txt")) return check_done();
+    RUN(residual_nets);
+    RUN(sizes);
+    RUN(every_name);
+    RUN(errors);
+    recorded_close();
+    return check_done();
+}
