@@ -14,7 +14,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-enum { ATTENDING_CHUNK = GM_MM_CHUNK, ATTENDING_CHUNKS = GM_MM_SUPER / GM_MM_CHUNK, ATTENDING_TILE_BYTES = 256 << 10 };
+enum { ATTENDING_CHUNK = GM_MM_CHUNK, ATTENDING_CHUNKS = GM_MM_SUPER / GM_MM_CHUNK, ATTENDING_TILE_BYTES = 1 << 20 };
 
 typedef struct {
     const gm__attending *a;
@@ -179,7 +179,7 @@ bool gm__attend(const gm__attending *a) {
     attending_job j = { .a = a, .k = gm__kernels(), .bytes = a->dtype == GM_F32 ? 4 : 8 };
     if (a->batch == 0 || a->t == 0) return true;
     int64_t rows = ATTENDING_TILE_BYTES / ((a->s + 1) * j.bytes);
-    j.tile = rows < 16 ? 16 : rows > 64 ? 64 : rows / 8 * 8;
+    j.tile = rows < 16 ? 16 : rows > 128 ? 128 : rows / 8 * 8;
     if (j.tile > a->t) j.tile = a->t;
     j.tiles = (a->t + j.tile - 1) / j.tile;
     double work = (double)j.tile * (double)a->s * (double)(a->d + a->e + 16);

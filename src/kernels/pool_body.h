@@ -108,7 +108,15 @@ static POOL_T PK(pool_divisor)(const gm__pool_plan *p, int64_t r, int64_t ow) {
 }
 
 static void PK(pool_divide_row)(const gm__pool_plan *p, int64_t r, int64_t o0, int64_t n, const POOL_T *x, POOL_T *y) {
-    for (int64_t i = 0; i < n; i++) y[i] = x[i] / PK(pool_divisor)(p, r, o0 + i);
+    POOL_ROW(p, r, od, oh);
+    const int32_t *count = p->divide[2] + o0, rows = p->divide[0][od] * p->divide[1][oh];
+    const POOL_T fixed = (POOL_T)p->divisor;
+    if (fixed != 0) {
+        for (int64_t i = 0; i < n; i++) y[i] = x[i] / fixed;
+        return;
+    }
+    POOL_INDEPENDENT
+    for (int64_t i = 0; i < n; i++) y[i] = x[i] / (POOL_T)(rows * count[i]);
 }
 
 static void PK(pool_divide_at)(int64_t n, POOL_T by, const POOL_T *x, POOL_T *y) {
