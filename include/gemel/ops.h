@@ -19,6 +19,7 @@
 #include "ops/resize.h"
 #include "ops/scan.h"
 #include "ops/softmax.h"
+#include "ops/sort.h"
 #include "ops/update.h"
 #include "ops/view.h"
 

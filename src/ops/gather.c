@@ -114,9 +114,13 @@ static bool scatter_sum_kernel(const gm_op_args *a, gm_tensor **out) {
 
 /* ---- derivatives ---- */
 
+gm_tensor *gm__scatter_sum(gm_tensor *src, int dim, gm_tensor *index, gm_shape shape) {
+    return gm__call2(&gm__op_scatter_sum, &(scatter_sum_attrs){ dim, shape }, src, index);
+}
+
 static bool gather_grad(const gm_grad_args *a) {
-    scatter_sum_attrs p = { ((const gather_attrs *)a->attrs)->dim, a->in[0]->shape };
-    a->gin[0] = gm__call2(&gm__op_scatter_sum, &p, a->gout[0], a->in[1]);
+    int dim = (int)((const gather_attrs *)a->attrs)->dim;
+    a->gin[0] = gm__scatter_sum(a->gout[0], dim, a->in[1], a->in[0]->shape);
     return gm_ok();
 }
 

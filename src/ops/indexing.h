@@ -25,6 +25,8 @@ void gm__index_walk(gm__index_action action, const gm_shape *shape, int dim, con
 /* n tensors of indices, broadcast, as row-major places in a tensor of `size`; `negative`: they may count from the end.
  */
 gm_tensor *gm__ravel_index(gm_tensor *const *indices, int n, const int64_t *size, bool negative);
+/* Zeros of `shape` with src added at the indices along `dim`: the gradient of a gather. */
+gm_tensor *gm__scatter_sum(gm_tensor *src, int dim, gm_tensor *index, gm_shape shape);
 /* Zero the memory of y, in threads where it pays. */
 void gm__zero(gm_tensor *y);
 
