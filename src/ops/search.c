@@ -28,7 +28,13 @@ static int32_t searchsorted_infer(const gm_op_args *a, gm_spec *out) {
 }
 
 typedef void (*search_fn)(const void *sorted, int64_t n, const void *values, int64_t m, bool right, int64_t *y);
-typedef struct { search_fn f; const char *sorted, *values; int64_t *y, n, per; int bytes; bool right, shared; } search_job;
+typedef struct {
+    search_fn f;
+    const char *sorted, *values;
+    int64_t *y, n, per;
+    int bytes;
+    bool right, shared;
+} search_job;
 
 /* How many of the n stand before each value: those below it, or, right, those not above it. NaN is the largest. */
 #define SEARCH_ROW(name, T)                                                                                            \

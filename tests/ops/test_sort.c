@@ -41,14 +41,16 @@ static void sort_others(void) {
     recorded_check("unique_inverse", inverse, 0);
     recorded_check("unique_counts", counts, 0);
     CHECK(sort_same(gm_take(x, first), values) && sort_same(gm_take(values, inverse), x), "%s", gm_error_message());
-    gm_tensor *s = gm_sort(recorded_input(5, GM_SHAPE(4, 33)), -1), *b = gm_from_data(GM_SHAPE(4), GM_I32, (int32_t[]){ 1, 3, 3, 6 });
+    gm_tensor *s = gm_sort(recorded_input(5, GM_SHAPE(4, 33)), -1),
+              *b = gm_from_data(GM_SHAPE(4), GM_I32, (int32_t[]){ 1, 3, 3, 6 });
     gm_tensor *v = gm_concat((gm_tensor *[]){ recorded_input(6, GM_SHAPE(4, 10)), gm_slice(s, 1, 0, 33, 7) }, 2, 1);
     recorded_check("search_0", gm_searchsorted(s, v, false), 0);
     recorded_check("search_1", gm_searchsorted(s, v, true), 0);
     recorded_check("bucket_0", gm_bucketize(sort_input(7, 9, GM_SHAPE(3, 5)), b, false), 0);
     recorded_check("bucket_1", gm_bucketize(sort_input(7, 9, GM_SHAPE(3, 5)), b, true), 0);
     recorded_check("bincount", gm_bincount(sort_input(8, 7, GM_SHAPE(50)), NULL, 10), 0);
-    recorded_check("bincount_weights", gm_bincount(sort_input(8, 7, GM_SHAPE(50)), recorded_input(9, GM_SHAPE(50)), 0), 5e-7);
+    recorded_check("bincount_weights", gm_bincount(sort_input(8, 7, GM_SHAPE(50)), recorded_input(9, GM_SHAPE(50)), 0),
+                   5e-7);
 }
 
 static void sort_nan_and_zeros(void) {
@@ -93,7 +95,8 @@ static void sort_long_rows(void) {
             for (int64_t i = 0; i < n; i++) want[r * n + i] = i;
             qsort(want + r * n, (size_t)n, sizeof *want, sort_compare);
         }
-        gm_tensor *order = gm_from_data(GM_SHAPE(rows, n), GM_I64, want), *top = NULL, *first = gm_narrow(order, 1, 0, k);
+        gm_tensor *order = gm_from_data(GM_SHAPE(rows, n), GM_I64, want), *top = NULL,
+                  *first = gm_narrow(order, 1, 0, k);
         for (int threads = 1; threads <= 3; threads++) {
             gm_set_threads(threads);
             for (int t = 0; t < 4; t++) {
@@ -120,7 +123,8 @@ static void sort_errors(void) {
     sort_says(gm_sort(x, 2), GM_ERROR_INDEX, "sort: dimension 2");
     sort_says(gm_sort(gm_strings((const char *[]){ "b", "a" }, 2), 0), GM_ERROR_DTYPE, "sort: string is not a number");
     sort_says(gm_searchsorted(gm_zeros(GM_SHAPE(2, 4), GM_F32), x, false), GM_ERROR_SHAPE, "sorted are [2, 4]");
-    sort_says(gm_bincount(gm_full(GM_SHAPE(2), -3, GM_I32), NULL, 0), GM_ERROR_INDEX, "bincount: index -3 at position 0");
+    sort_says(gm_bincount(gm_full(GM_SHAPE(2), -3, GM_I32), NULL, 0), GM_ERROR_INDEX,
+              "bincount: index -3 at position 0");
     sort_says(gm_bincount(x, NULL, 0), GM_ERROR_DTYPE, "integers, not f32");
     gm_tensor *none = gm_sort(gm_zeros(GM_SHAPE(3, 0), GM_F32), 1), *nothing = gm_unique(gm_zeros(GM_SHAPE(0), GM_I8));
     CHECK(none && gm_count(none) == 0 && nothing && gm_count(nothing) == 0, "%s", gm_error_message());

@@ -33,7 +33,8 @@ GM_API gm_tensor *gm_sort(gm_tensor *x, int dim);
 /* The positions alone, i64. No gradient. */
 GM_API gm_tensor *gm_argsort_with(gm_tensor *x, int dim, const gm_argsort_args *args);
 GM_API gm_tensor *gm_argsort(gm_tensor *x, int dim);
-/* The k largest (or smallest) along `dim`, the best first: x [A, N], dim 1 -> [A, k]. VALUE error if there are fewer. */
+/* The k largest (or smallest) along `dim`, the best first: x [A, N], dim 1 -> [A, k]. VALUE error if there are fewer.
+ */
 GM_API gm_tensor *gm_topk_with(gm_tensor *x, int64_t k, int dim, const gm_topk_args *args);
 GM_API gm_tensor *gm_topk(gm_tensor *x, int64_t k, int dim);
 
