@@ -1,0 +1,77 @@
+/* bench_mlp.c: one eager training step of an MLP 784-128-10, batch 64, cross-entropy, Adam: microseconds, median of
+ * rounds of STEPS steps.
+ *
+ * With a folder as argument it is one side of bench_mlp.py: it takes x.npy, y.npy and the parameters from there and
+ * runs a round for each line it reads, answering with microseconds per step and the loss of each step. */
+#include "gemel/gemel.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { IN = 784, HIDDEN = 128, CLASSES = 10, BATCH = 64, STEPS = 50, ROUNDS = 20 };
+
+typedef struct { gm_module *net; gm_optimizer *opt; gm_tensor *x, *y; double loss[STEPS]; } run;
+
+static double now_us(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec * 1e-3;
+}
+
+static int by_value(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static gm_tensor *load(const char *folder, const char *name) {
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s.npy", folder, name);
+    return gm_load_npy(path);
+}
+
+static bool set_up(run *r, const char *folder) {
+    r->net = gm_sequential(gm_nn_linear(IN, HIDDEN), gm_nn_relu(), gm_nn_linear(HIDDEN, CLASSES));
+    r->x = folder ? load(folder, "x") : gm_randn(GM_SHAPE(BATCH, IN), GM_F32);
+    r->y = folder ? load(folder, "y") : gm_randint(GM_SHAPE(BATCH), 0, CLASSES, GM_I64);
+    gm_pack *p = gm_parameters(r->net);
+    for (int64_t i = 0; folder && i < gm_pack_count(p); i++) gm_assign(gm_pack_at(p, i), load(folder, gm_pack_name(p, i)));
+    r->opt = gm_adam(r->net, 1e-3);
+    return gm_ok();
+}
+
+/* Microseconds per step. The loss is read in every step, as training loops do that show it. */
+static double round_of(run *r) {
+    double begin = now_us();
+    for (int i = 0; i < STEPS; i++) {
+        GM_SCOPE(s);
+        gm_tensor *loss = gm_classification_loss(gm_forward(r->net, r->x), r->y);
+        gm_backward(loss);
+        gm_step(r->opt);
+        r->loss[i] = gm_item(loss);
+    }
+    return (now_us() - begin) / STEPS;
+}
+
+static int answer(run *r) {
+    char line[64];
+    while (fgets(line, sizeof line, stdin) && gm_ok()) {
+        printf("%.3f", round_of(r));
+        for (int i = 0; i < STEPS; i++) printf(" %.9g", r->loss[i]);
+        printf("\n");
+        fflush(stdout);
+    }
+    return gm_exit_status();
+}
+
+int main(int argc, char **argv) {
+    run r;
+    double us[ROUNDS];
+    if (!set_up(&r, argc > 1 ? argv[1] : NULL)) return gm_exit_status();
+    if (argc > 1) return answer(&r);
+    for (int i = 0; i < ROUNDS; i++) us[i] = round_of(&r);
+    qsort(us, ROUNDS, sizeof *us, by_value);
+    printf("MLP %d-%d-%d, batch %d, Adam: %.1f us a step (median), %.1f (least)\n", IN, HIDDEN, CLASSES, BATCH,
+           us[ROUNDS / 2], us[0]);
+    return gm_exit_status();
+}
