@@ -35,7 +35,8 @@ static bool set_up(run *r, const char *folder) {
     r->x = folder ? load(folder, "x") : gm_randn(GM_SHAPE(BATCH, IN), GM_F32);
     r->y = folder ? load(folder, "y") : gm_randint(GM_SHAPE(BATCH), 0, CLASSES, GM_I64);
     gm_pack *p = gm_parameters(r->net);
-    for (int64_t i = 0; folder && i < gm_pack_count(p); i++) gm_assign(gm_pack_at(p, i), load(folder, gm_pack_name(p, i)));
+    for (int64_t i = 0; folder && i < gm_pack_count(p); i++)
+        gm_assign(gm_pack_at(p, i), load(folder, gm_pack_name(p, i)));
     r->opt = gm_adam(r->net, 1e-3);
     return gm_ok();
 }
