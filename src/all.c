@@ -76,6 +76,7 @@
 #include "ops/pad.c"
 #include "ops/pool.c"
 #include "ops/random.c"
+#include "ops/recurrent.c"
 #include "ops/reduce.c"
 #include "ops/repeat.c"
 #include "ops/resize.c"

@@ -15,6 +15,7 @@
 #include "ops/linalg.h"
 #include "ops/pool.h"
 #include "ops/norm.h"
+#include "ops/recurrent.h"
 #include "ops/reduce.h"
 #include "ops/resize.h"
 #include "ops/scan.h"
