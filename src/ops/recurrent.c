@@ -40,9 +40,11 @@ static int32_t rec_infer(const gm_op_args *a, gm_spec *out) {
         return gm_fail(GM_ERROR_VALUE, "recurrent: %lld is no kind of cell", (long long)p->cell), -1;
     int64_t gates = rec_gates(p->cell), h = w->shape.n == 2 ? w->shape.d[1] : 0;
     if (x->shape.n != 3 || x->shape.d[0] < 1 || !h || x->shape.d[2] != gates * h || !gm_is_float(x->dtype))
-        return gm_fail(GM_ERROR_SHAPE, "recurrent: x is %s %s, w_hh %s; floats [T, N, %lld H] and [%lld H, H] are wanted",
+        return gm_fail(GM_ERROR_SHAPE,
+                       "recurrent: x is %s %s, w_hh %s; floats [T, N, %lld H] and [%lld H, H] are wanted",
                        gm_dtype_name(x->dtype), gm__tensor_shape_str(x), gm__tensor_shape_str(w), (long long)gates,
-                       (long long)gates), -1;
+                       (long long)gates),
+               -1;
     int64_t t = x->shape.d[0], n = x->shape.d[1];
     if (!rec_check(a, REC_H0, GM_SHAPE(n, h), x->dtype) || !rec_check(a, REC_W, GM_SHAPE(gates * h, h), x->dtype) ||
         !rec_check(a, REC_BIAS, GM_SHAPE(gates * h), x->dtype) || !rec_check(a, REC_C0, GM_SHAPE(n, h), x->dtype) ||
@@ -136,8 +138,9 @@ static gm_tensor *rec_before(gm_tensor *states, gm_tensor *first, bool reverse) 
 static gm_tensor *rec_bend(gm_tensor *x) { return gm_mul(x, gm_rsub_scalar(x, 1)); }
 static gm_tensor *rec_curve(gm_tensor *x) { return gm_rsub_scalar(gm_square(x), 1); }
 
-/* What the backward steps need, over all steps at once: factor [T, N, G H] takes what arrives (at h', or at c' for three
- * gates of LSTM) to the gates; keep [T, N, H]: how much goes straight to the state before (LSTM: to c; GRU: to h). */
+/* What the backward steps need, over all steps at once: factor [T, N, G H] takes what arrives (at h', or at c' for
+ * three gates of LSTM) to the gates; keep [T, N, H]: how much goes straight to the state before (LSTM: to c; GRU: to
+ * h). */
 typedef struct { gm_tensor *before, *factor, *keep, *to_c, *reset; int64_t h; } rec_slopes;
 
 static void rec_slopes_lstm(rec_slopes *s, gm_tensor *gates, gm_tensor *c, gm_tensor *before_c) {
@@ -260,7 +263,8 @@ const gm_op gm__op_recurrent = {
     .doc = "a recurrent cell over a sequence",
 };
 
-gm_tensor *gm_recurrent_with(gm_tensor *x, gm_tensor *h0, gm_tensor *w_hh, gm_cell cell, const gm_recurrent_args *args) {
+gm_tensor *gm_recurrent_with(gm_tensor *x, gm_tensor *h0, gm_tensor *w_hh, gm_cell cell,
+                             const gm_recurrent_args *args) {
     if (!gm_ok()) return NULL;
     gm_recurrent_args a = { 0 };
     if (!gm__args_take("recurrent", &a, sizeof a, args)) return NULL;

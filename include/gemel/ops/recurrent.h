@@ -17,9 +17,9 @@ enum {
     GM_CELL_GRU = 3   /* 3: reset, update, new. Cho et al. 2014, the reset after the product, as PyTorch and cuDNN */
 };
 
-/* `bias`: b_hh [G H]. `c0` [N, H] (LSTM; default zeros). `mask` bool [T, N]: where it is false the step leaves the state
- * of that sequence as it is. `c`: where to put the cell states [T, N, H] (LSTM). `reverse`: from the last step to the
- * first. */
+/* `bias`: b_hh [G H]. `c0` [N, H] (LSTM; default zeros). `mask` bool [T, N]: where it is false the step leaves the
+ * state of that sequence as it is. `c`: where to put the cell states [T, N, H] (LSTM). `reverse`: from the last step to
+ * the first. */
 typedef struct {
     size_t size;
     gm_tensor *bias, *c0, *mask;
