@@ -179,6 +179,8 @@ static void row_sampled(const char *name, real (*f)(real), real (*g)(real, real)
 static const char table_head[] = "| function | how | largest error, ulp | promised | at |\n|---|---|---|---|---|\n";
 
 static void page_unary32(void) {
+    char which[64] = "every float, all 4,294,967,296";
+    if (step > 1) snprintf(which, sizeof which, "one float in %llu", (unsigned long long)step);
     fprintf(
         page,
         "# Errors of the scalar functions\n\n"
@@ -187,8 +189,8 @@ static void page_unary32(void) {
         "numbers at the exact result; 0.5 is the least that is possible. Pn is a polynomial of n coefficients.\n"
         "\"float\" or \"double\" says in which precision an f32 function computes. The same bits come out of every\n"
         "compiler, optimisation level and instruction set (`tests/math/hashes.txt`).\n\n"
-        "## One argument, f32: every float (%s)\n\n%s",
-        step == 1 ? "all 4,294,967,296" : "a part", table_head);
+        "## One argument, f32: %s\n\n%s",
+        which, table_head);
 #define EXHAUSTIVE(f) row_exhaustive(#f, (job){ .map = gm__kernels()->map_##f##_f32, .exact = d_##f });
     GM_MATH_UNARY(EXHAUSTIVE)
 }
