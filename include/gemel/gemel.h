@@ -11,6 +11,7 @@
 #include "op.h"
 #include "ops.h"
 #include "optim.h"
+#include "schedule.h"
 #include "tensor.h"
 #include "train.h"
 #include "watch.h"

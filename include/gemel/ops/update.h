@@ -18,6 +18,28 @@ GM_API bool gm_update_sgd(gm_tensor *p, gm_tensor *g, gm_tensor *b, const gm_sgd
 typedef struct { double keep1, keep2, beta2, root, eps, rate, weight_decay, shrink; } gm_adam_scalars;
 GM_API bool gm_update_adam(gm_tensor *p, gm_tensor *g, gm_tensor *m, gm_tensor *v, const gm_adam_scalars *s);
 
+/* rate: lr, or what its decay leaves of it. v: the sum of squares. */
+typedef struct { double rate, weight_decay, eps; } gm_adagrad_scalars;
+GM_API bool gm_update_adagrad(gm_tensor *p, gm_tensor *g, gm_tensor *v, const gm_adagrad_scalars *s);
+/* keep: 1 - alpha. mean NULL: not centered; b NULL: no momentum. */
+typedef struct { double lr, keep, alpha, eps, momentum, weight_decay; } gm_rmsprop_scalars;
+GM_API bool gm_update_rmsprop(gm_tensor *p, gm_tensor *g, gm_tensor *v, gm_tensor *mean, gm_tensor *b,
+                              const gm_rmsprop_scalars *s);
+/* keep: 1 - rho. v, e: running squares of gradients and of steps. */
+typedef struct { double lr, keep, rho, eps, weight_decay; } gm_adadelta_scalars;
+GM_API bool gm_update_adadelta(gm_tensor *p, gm_tensor *g, gm_tensor *v, gm_tensor *e, const gm_adadelta_scalars *s);
+/* keep1, keep2: 1 - beta1, 1 - beta2; shrink: 1 - lr weight_decay. */
+typedef struct { double lr, keep1, keep2, shrink; } gm_lion_scalars;
+GM_API bool gm_update_lion(gm_tensor *p, gm_tensor *g, gm_tensor *m, const gm_lion_scalars *s);
+/* As adam, but u, what p is to move along, is written and p only read; grow: 1 / (1 - beta1^t). */
+typedef struct { double keep1, keep2, beta2, root, eps, grow, weight_decay; } gm_lamb_scalars;
+GM_API bool gm_update_lamb(gm_tensor *p, gm_tensor *g, gm_tensor *m, gm_tensor *v, gm_tensor *u,
+                           const gm_lamb_scalars *s);
+/* p = p shrink - rate u. */
+GM_API bool gm_update_move(gm_tensor *p, gm_tensor *u, double rate, double shrink);
+/* a = a + part (p - a), the product and the sum in one rounding. */
+GM_API bool gm_update_average(gm_tensor *a, gm_tensor *p, double part);
+
 #ifdef __cplusplus
 }
 #endif
