@@ -26,8 +26,8 @@ GM_API gm_optimizer *gm_adam_with(gm_module *net, double lr, const gm_adam_args 
 typedef gm_adam_args gm_adamw_args;
 GM_API gm_optimizer *gm_adamw_with(gm_module *net, double lr, const gm_adamw_args *args);
 
-/* Adagrad (Duchi et al. 2011): steps divided by the root of the sum of squares, which begins with `initial`; the rate at
- * step t is lr / (1 + (t - 1) lr_decay). Defaults: eps 1e-10, all else 0. */
+/* Adagrad (Duchi et al. 2011): steps divided by the root of the sum of squares, which begins with `initial`; the rate
+ * at step t is lr / (1 + (t - 1) lr_decay). Defaults: eps 1e-10, all else 0. */
 typedef struct { size_t size; double lr_decay, weight_decay, initial; gm_real eps; } gm_adagrad_args;
 GM_API gm_optimizer *gm_adagrad_with(gm_module *net, double lr, const gm_adagrad_args *args);
 
@@ -111,9 +111,9 @@ GM_API bool gm_load_optimizer_state(gm_optimizer *optimizer, gm_pack *values);
 
 /* ---- Averages of weights ----------------------------------------------------------------------------------------- */
 
-/* A running average of a net's parameters, beside them. With .decay d each update moves it towards the parameters by the
- * part 1 - d (exponential, "EMA"); without, all updates weigh the same ("SWA", Izmailov et al. 2018). The first one is
- * a copy. Buffers are not averaged: batch norm wants a pass over training data after gm_average_swap. */
+/* A running average of a net's parameters, beside them. With .decay d each update moves it towards the parameters by
+ * the part 1 - d (exponential, "EMA"); without, all updates weigh the same ("SWA", Izmailov et al. 2018). The first one
+ * is a copy. Buffers are not averaged: batch norm wants a pass over training data after gm_average_swap. */
 typedef struct gm_average gm_average;
 typedef struct { size_t size; gm_real decay; } gm_average_args;
 GM_API gm_average *gm_average_new_with(gm_module *net, const gm_average_args *args);

@@ -1,7 +1,8 @@
 /* gemel/schedule.h: schedules of the learning rate.
  *
- * A schedule is a factor of the initial learning rate of each group, as a function of a count t = 0, 1, 2 ... of epochs or
- * steps, whichever the caller counts. Formulas: docs/numerics/optim.md. New schedules belong to the innermost scope. */
+ * A schedule is a factor of the initial learning rate of each group, as a function of a count t = 0, 1, 2 ... of epochs
+ * or steps, whichever the caller counts. Formulas: docs/numerics/optim.md. New schedules belong to the innermost scope.
+ */
 #ifndef GEMEL_SCHEDULE_H
 #define GEMEL_SCHEDULE_H
 

@@ -291,7 +291,8 @@ static gm_pack *optim_state(gm_optimizer *o) {
         char number[24];
         snprintf(number, sizeof number, "%lld", (long long)g);
         for (int k = 0; k <= o->n_hyper; k++)
-            optim_set(p, "group", number, k < o->n_hyper ? o->class.hypers[k].name : "initial_lr", o->groups[g].hyper[k]);
+            optim_set(p, "group", number, k < o->n_hyper ? o->class.hypers[k].name : "initial_lr",
+                      o->groups[g].hyper[k]);
     }
     for (int64_t i = 0; i < o->n; i++) {
         optim_set(p, "state", o->slots[i].name, "step", o->slots[i].step);

@@ -219,8 +219,10 @@ gm_schedule *gm_schedule_plateau_with(const gm_schedule_plateau_args *args) {
     int64_t patience = a.patience.set ? a.patience.v : 10;
     if (!(a.factor > 0 && a.factor < 1) || !(a.least >= 0 && a.least <= 1) || !(threshold >= 0) || patience < 0 ||
         a.cooldown < 0)
-        return gm_fail(GM_ERROR_VALUE, "schedule_plateau: factor %g, least %g, threshold %g, patience %lld, cooldown "
-                                       "%lld", a.factor, a.least, threshold, (long long)patience, (long long)a.cooldown),
+        return gm_fail(GM_ERROR_VALUE,
+                       "schedule_plateau: factor %g, least %g, threshold %g, patience %lld, cooldown "
+                       "%lld",
+                       a.factor, a.least, threshold, (long long)patience, (long long)a.cooldown),
                NULL;
     gm_schedule *s = schedule_new(schedule_at_plateau);
     if (!s) return NULL;

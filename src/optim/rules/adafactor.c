@@ -40,7 +40,8 @@ static double adafactor_rms(gm_tensor *t) {
 /* The estimate of the squares, after this gradient moved it by the part `part`. */
 static gm_tensor *adafactor_squares(const gm_optimizer_step *s, double part, double least) {
     gm_tensor *square = gm_square(s->g), *row = s->state[ADAFACTOR_ROW], *col = s->state[ADAFACTOR_COL];
-    if (!row) return gm_update_average(s->state[ADAFACTOR_VARIANCE], square, part) ? s->state[ADAFACTOR_VARIANCE] : NULL;
+    if (!row)
+        return gm_update_average(s->state[ADAFACTOR_VARIANCE], square, part) ? s->state[ADAFACTOR_VARIANCE] : NULL;
     gm_update_average(row, gm_contiguous(gm_mean_dim(square, -1, true)), part);
     gm_update_average(col, gm_contiguous(gm_mean_dim(square, -2, true)), part);
     return gm_div(gm_mul(row, col), gm_maximum_scalar(gm_mean_dim(row, -2, true), least));

@@ -86,7 +86,8 @@ static const char *const adadelta_states[] = { "square_avg", "acc_delta", NULL }
 
 static bool adadelta_update(const gm_optimizer_step *s) {
     const double *h = s->hyper;
-    gm_adadelta_scalars a = { h[ADADELTA_LR], 1 - h[ADADELTA_RHO], h[ADADELTA_RHO], h[ADADELTA_EPS], h[ADADELTA_DECAY] };
+    gm_adadelta_scalars a = { h[ADADELTA_LR], 1 - h[ADADELTA_RHO], h[ADADELTA_RHO], h[ADADELTA_EPS],
+                              h[ADADELTA_DECAY] };
     return gm_update_adadelta(s->p, s->g, s->state[0], s->state[1], &a);
 }
 
