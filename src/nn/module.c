@@ -138,11 +138,15 @@ gm_tensor *gm_param_init(gm_module *m, const char *name, gm_shape shape, gm_dtyp
     gm_scope s = gm_scope_open();
     gm_tensor *t = gm_param(m, name, gm_zeros(shape, dtype));
     if (t) {
-        m->parts[m->n - 1].recipe = (module_recipe){ kind, true, a, b };
+        m->parts[m->n - 1].recipe = (module_recipe){ kind, true, a, b, 0 };
         gm__module_unready(m);
     }
     gm_scope_close(&s);
     return t;
+}
+
+void gm__module_zero_row(gm_module *m, int64_t row) {
+    if (m && m->n) m->parts[m->n - 1].recipe.zero_row = row + 1;
 }
 
 /* ---- walking and filling ---- */
@@ -168,6 +172,7 @@ static bool module_fill(void *env, const char *path, module_part *p) {
     if (p->kind != MODULE_PARAM || !r->wanted) return true;
     gm_random_key key = { *seed, 0, path };
     if (!gm_init_fill(p->t, r->kind, r->a, r->b, &key)) return false;
+    if (r->zero_row && !gm_init_zeros(gm_select(p->t, 0, r->zero_row - 1))) return false;
     p->recipe.wanted = false;
     return true;
 }

@@ -8,8 +8,8 @@
 enum { MODULE_PARAM, MODULE_BUFFER, MODULE_CHILD };
 enum { MODULE_PATH = 1024 };
 
-/* How a parameter is filled; `wanted`: it still has to be. */
-typedef struct { gm_init kind; bool wanted; double a, b; } module_recipe;
+/* How a parameter is filled; `wanted`: it still has to be; `zero_row`: row zero_row - 1 becomes zero then. */
+typedef struct { gm_init kind; bool wanted; double a, b; int64_t zero_row; } module_recipe;
 typedef struct { char *name; int32_t kind; gm_tensor *t; gm_module *child; module_recipe recipe; } module_part;
 typedef struct { gm_forward_hook fn; void *env; void (*free_env)(void *env); int64_t id; } module_hook;
 
@@ -35,6 +35,8 @@ bool gm__module_walk(gm_module *m, module_visit f, void *env);
 void gm__module_unready(gm_module *m);
 /* Fill what has to be filled, in the whole tree that m is part of. */
 bool gm__module_ready(gm_module *m);
+/* When the last parameter that m was given is filled, its row `row` is to be zero. */
+void gm__module_zero_row(gm_module *m, int64_t row);
 /* `pattern` names the path or a module that it lies in: '*' is any text, '|' separates alternatives, NULL is all. */
 bool gm__module_matches(const char *pattern, const char *path);
 

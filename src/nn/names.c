@@ -95,7 +95,9 @@ typedef struct { const char *pattern; module_recipe recipe; int64_t n; } names_r
 static bool names_set_recipe(void *env, const char *path, module_part *p) {
     names_recipe *r = env;
     if (p->kind != MODULE_PARAM || !gm__module_matches(r->pattern, path)) return true;
-    p->recipe = r->recipe;
+    module_recipe recipe = r->recipe;
+    recipe.zero_row = p->recipe.zero_row;
+    p->recipe = recipe;
     r->n++;
     return true;
 }
@@ -104,7 +106,7 @@ int64_t gm_init_parameters(gm_module *net, const char *pattern, gm_init kind, do
     if (!gm__module_check(net, "init_parameters")) return -1;
     if (kind < GM_INIT_CONSTANT || kind > GM_INIT_KAIMING_NORMAL)
         return gm_fail(GM_ERROR_VALUE, "init_parameters: %d is no kind of initialiser", kind), -1;
-    names_recipe r = { pattern, { kind, true, a, b }, 0 };
+    names_recipe r = { pattern, { kind, true, a, b, 0 }, 0 };
     if (!gm__module_walk(net, names_set_recipe, &r)) return -1;
     gm__module_unready(net);
     return names_counted("init_parameters", pattern, r.n);

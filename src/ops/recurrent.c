@@ -48,7 +48,8 @@ static int32_t rec_infer(const gm_op_args *a, gm_spec *out) {
     int64_t t = x->shape.d[0], n = x->shape.d[1];
     if (!rec_check(a, REC_H0, GM_SHAPE(n, h), x->dtype) || !rec_check(a, REC_W, GM_SHAPE(gates * h, h), x->dtype) ||
         !rec_check(a, REC_BIAS, GM_SHAPE(gates * h), x->dtype) || !rec_check(a, REC_C0, GM_SHAPE(n, h), x->dtype) ||
-        !rec_check(a, REC_MASK, GM_SHAPE(t, n), GM_BOOL)) return -1;
+        !rec_check(a, REC_MASK, GM_SHAPE(t, n), GM_BOOL))
+        return -1;
     if ((p->cell == GM_CELL_LSTM) != (rec_in(a->in, a->n_in, REC_C0) != NULL))
         return gm_fail(GM_ERROR_VALUE, "recurrent: c0 goes with LSTM cells, and only with them"), -1;
     for (int j = 0; j < 2; j++) out[j].shape = GM_SHAPE(t, n, h), out[j].dtype = x->dtype;
@@ -248,18 +249,30 @@ static bool rec_grad(const gm_grad_args *a) {
 /* ---- the record ---- */
 
 const gm_op gm__op_recurrent = {
-    .size = sizeof(gm_op), .name = "recurrent", .version = 1, .min_in = 3, .max_in = 6, .n_out = -1,
-    .flags = GM_OP_COMPUTE_F32, .saves_in = 0x3f, .saves_out = 3, .diff_in = 0x1f,
-    .attrs_bytes = sizeof(recurrent_attrs), .attrs = recurrent_fields, .infer = rec_infer, .lower = rec_lower,
+    .size = sizeof(gm_op),
+    .name = "recurrent",
+    .version = 1,
+    .min_in = 3,
+    .max_in = 6,
+    .n_out = -1,
+    .flags = GM_OP_COMPUTE_F32,
+    .saves_in = 0x3f,
+    .saves_out = 3,
+    .diff_in = 0x1f,
+    .attrs_bytes = sizeof(recurrent_attrs),
+    .attrs = recurrent_fields,
+    .infer = rec_infer,
+    .lower = rec_lower,
     .grad = rec_grad,
-    .cases = (const gm_case[]){
-        { "[3,2,4]; [2,4]; [4,4]", &(recurrent_attrs){ GM_CELL_TANH, 0 }, 0, 0, 0 },
-        { "[2,3,2] near; [3,2] near; [2,2]; [2]; -; [2,3] bool", &(recurrent_attrs){ GM_CELL_RELU, 1 }, 0, 0, 0 },
-        { "[3,2,8]; [2,2]; [8,2]; [8]; [2,2]", &(recurrent_attrs){ GM_CELL_LSTM, 0 }, 0, 0, 0 },
-        { "[4,3,12]; [3,3]; [12,3]; -; [3,3]; [4,3] bool", &(recurrent_attrs){ GM_CELL_LSTM, 1 }, 0, 0, 0 },
-        { "[3,2,6]; [2,2]; [6,2]; [6]", &(recurrent_attrs){ GM_CELL_GRU, 0 }, 0, 0, 0 },
-        { "[1,3,9]; [3,3]; [9,3]; [9]; -; [1,3] bool", &(recurrent_attrs){ GM_CELL_GRU, 1 }, 0, 0, 0 },
-        { 0 } },
+    .cases =
+        (const gm_case[]){
+            { "[3,2,4]; [2,4]; [4,4]", &(recurrent_attrs){ GM_CELL_TANH, 0 }, 0, 0, 0 },
+            { "[2,3,2] near; [3,2] near; [2,2]; [2]; -; [2,3] bool", &(recurrent_attrs){ GM_CELL_RELU, 1 }, 0, 0, 0 },
+            { "[3,2,8]; [2,2]; [8,2]; [8]; [2,2]", &(recurrent_attrs){ GM_CELL_LSTM, 0 }, 0, 0, 0 },
+            { "[4,3,12]; [3,3]; [12,3]; -; [3,3]; [4,3] bool", &(recurrent_attrs){ GM_CELL_LSTM, 1 }, 0, 0, 0 },
+            { "[3,2,6]; [2,2]; [6,2]; [6]", &(recurrent_attrs){ GM_CELL_GRU, 0 }, 0, 0, 0 },
+            { "[1,3,9]; [3,3]; [9,3]; [9]; -; [1,3] bool", &(recurrent_attrs){ GM_CELL_GRU, 1 }, 0, 0, 0 },
+            { 0 } },
     .doc = "a recurrent cell over a sequence",
 };
 

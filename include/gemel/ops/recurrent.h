@@ -14,7 +14,7 @@ enum {
     GM_CELL_TANH = 0, /* 1: h' = tanh(a) */
     GM_CELL_RELU = 1, /* 1: h' = relu(a) */
     GM_CELL_LSTM = 2, /* 4: input, forget, cell, output. Hochreiter, Schmidhuber 1997; Gers et al. 1999 */
-    GM_CELL_GRU = 3   /* 3: reset, update, new. Cho et al. 2014, the reset after the product, as PyTorch and cuDNN */
+    GM_CELL_GRU = 3   /* 3: reset, update, new. Cho et al. 2014, with the reset behind the product, as PyTorch */
 };
 
 /* `bias`: b_hh [G H]. `c0` [N, H] (LSTM; default zeros). `mask` bool [T, N]: where it is false the step leaves the
