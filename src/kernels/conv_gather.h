@@ -27,6 +27,15 @@ static int64_t CK(conv_channels)(const gm__conv_gather *p, int64_t group) {
     return group + 1 == p->groups ? p->c_last : p->c_dst;
 }
 
+/* Whether the rows that a band sees lie one behind the other, in the source and in the box. */
+static bool CK(conv_rows_join)(const gm__conv_gather *p, const CK(conv_band) *b, int64_t rows, int64_t columns) {
+    const gm__conv_sight *s = &p->see;
+    const int64_t h0 = b->row * s->step[1] + s->low[1];
+    return s->cell[1] == 1 && s->cell[2] == 1 && b->column == 0 && s->low[2] == 0 && columns == s->source[2] &&
+           h0 >= 0 && h0 + rows <= s->source[1] && p->box_row == columns * p->box_cell &&
+           p->from.at[1] == columns * p->from.at[2];
+}
+
 /* Copy what the band sees into the box [unit][tap depth][row][column][c]. */
 static void CK(conv_fill)(const gm__conv_gather *p, const CK(conv_band) *b, CONV_T *box) {
     const gm__conv_sight *s = &p->see;
@@ -34,6 +43,11 @@ static void CK(conv_fill)(const gm__conv_gather *p, const CK(conv_band) *b, CONV
     int64_t columns = (b->n_columns - 1) * (s->step[2] / s->cell[2]) + s->reach[2] / s->cell[2] + 1;
     int64_t h0 = b->row * s->step[1] + s->low[1], w0 = b->column * s->step[2] + s->low[2];
     int64_t n_c = p->kind == GM_CONV_PAIRED ? CK(conv_channels)(p, b->group) : p->c_src;
+    int64_t size = s->source[2];
+    if (CK(conv_rows_join)(p, b, rows, columns)) {
+        size = columns *= rows;
+        rows = 1;
+    }
     for (int64_t u = 0; u < b->n_units; u++) {
         int64_t n = (b->unit + u) / s->grid[0], j = (b->unit + u) % s->grid[0];
         const CONV_T *image = (const CONV_T *)p->src + n * p->from.image + b->group * p->c_src * p->from.channel;
@@ -44,12 +58,12 @@ static void CK(conv_fill)(const gm__conv_gather *p, const CK(conv_band) *b, CONV
                 bool inside = d >= 0 && d < s->source[0] && h >= 0 && h < s->source[1];
                 CONV_T *to = box + u * p->box_unit + t * p->box_plane + r * p->box_row;
                 CK(conv_copy_row)(to, p->box_cell, 1, inside ? image + d * p->from.at[0] + h * p->from.at[1] : image,
-                                  p->from.at[2], p->from.channel, w0, s->cell[2], inside ? s->source[2] : INT64_MIN / 2,
-                                  columns, n_c);
+                                  p->from.at[2], p->from.channel, w0, s->cell[2], inside ? size : INT64_MIN / 2, columns,
+                                  n_c);
 #ifdef GM_HOOK_LOAD
                 for (int64_t i = 0; inside && i < columns; i++) {
                     int64_t w = w0 + i * s->cell[2];
-                    for (int64_t c = 0; w >= 0 && w < s->source[2] && c < n_c; c++)
+                    for (int64_t c = 0; w >= 0 && w < size && c < n_c; c++)
                         to[i * p->box_cell + c] = GM_HOOK_LOAD(to[i * p->box_cell + c], b->group * p->c_src + c);
                 }
 #endif

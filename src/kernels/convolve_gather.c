@@ -25,7 +25,9 @@ static bool convolve_wants_planes(const gm__conv_gather *p, const gm__convolve_k
     const int64_t n_k = p->c_src * gm__convolve_volume(p->see.n_taps);
     const bool plain = p->to.at[2] == 1;
     if (n_k == 0 || n_k > (int64_t)GM_CONV_CHUNK * GM_CONV_SUPER) return false;
-    if (p->n_w_taps == 1 && plain) return true;
+    if (p->n_w_taps == 1 && p->groups == 1)
+        return plain && n_k <= 64 && p->to_step[2] == 1 && p->see.step[2] == 1 &&
+               p->see.grid[1] * p->see.grid[2] >= 512;
     double rows = convolve_filled(p->see.grid[2], k->vector), columns = convolve_filled(p->c_dst, k->vector);
     if (p->c_dst <= 12) return rows > columns * (plain ? 1.0 : 1.5);
     return plain && n_k <= 160 && rows > 0.8;
