@@ -57,9 +57,9 @@ static void CK(conv_fill)(const gm__conv_gather *p, const CK(conv_band) *b, CONV
                 int64_t h = h0 + r * s->cell[1];
                 bool inside = d >= 0 && d < s->source[0] && h >= 0 && h < s->source[1];
                 CONV_T *to = box + u * p->box_unit + t * p->box_plane + r * p->box_row;
-                CK(conv_copy_row)(to, p->box_cell, 1, inside ? image + d * p->from.at[0] + h * p->from.at[1] : image,
-                                  p->from.at[2], p->from.channel, w0, s->cell[2], inside ? size : INT64_MIN / 2, columns,
-                                  n_c);
+                CK(conv_copy_row)
+                (to, p->box_cell, 1, inside ? image + d * p->from.at[0] + h * p->from.at[1] : image, p->from.at[2],
+                 p->from.channel, w0, s->cell[2], inside ? size : INT64_MIN / 2, columns, n_c);
 #ifdef GM_HOOK_LOAD
                 for (int64_t i = 0; inside && i < columns; i++) {
                     int64_t w = w0 + i * s->cell[2];
