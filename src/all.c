@@ -125,6 +125,7 @@
 #include "data/interleave.c"
 #include "data/loader.c"
 #include "data/mapping.c"
+#include "data/prefetch.c"
 #include "data/sequence.c"
 #include "data/shuffle.c"
 #include "data/source.c"

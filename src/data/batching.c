@@ -7,9 +7,22 @@
 #include <stdio.h>
 #include <string.h>
 
-typedef struct { int64_t n; gm_dataset_batch_args args; } batching_state;
-typedef struct { gm__item item; const batching_state *state; int64_t n; gm__item *below[]; } batching_item;
-typedef struct { gm__stream s; const batching_state *state; gm__stream *below; int64_t room; } batching_stream;
+typedef struct {
+    int64_t n;
+    gm_dataset_batch_args args;
+} batching_state;
+typedef struct {
+    gm__item item;
+    const batching_state *state;
+    int64_t n;
+    gm__item *below[];
+} batching_item;
+typedef struct {
+    gm__stream s;
+    const batching_state *state;
+    gm__stream *below;
+    int64_t room;
+} batching_stream;
 
 /* ---- stacking ---- */
 

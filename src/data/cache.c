@@ -10,13 +10,23 @@
 
 typedef struct {
     pthread_mutex_t lock;
-    gm_pack **kept; /* NULL where not made yet */
+    gm_pack **kept;      /* NULL where not made yet */
     int64_t capacity, n; /* n: all there are, once a pass came to the end; -1 before */
     int64_t n_kept;
 } cache_state;
 
-typedef struct { gm__item item; gm__item *below; cache_state *c; int64_t index; } cache_item;
-typedef struct { gm__stream s; gm_dataset *d; gm__stream *below; int64_t at, n; } cache_stream;
+typedef struct {
+    gm__item item;
+    gm__item *below;
+    cache_state *c;
+    int64_t index;
+} cache_item;
+typedef struct {
+    gm__stream s;
+    gm_dataset *d;
+    gm__stream *below;
+    int64_t at, n;
+} cache_stream;
 
 static int64_t cache_count(const gm_dataset *d) {
     int64_t n = gm__dataset_count(d->from[0]);

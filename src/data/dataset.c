@@ -62,7 +62,10 @@ gm_pack *gm__item_take(gm__item *item) {
     return p;
 }
 
-typedef struct { gm__item item; gm_pack *pack; } dataset_ready;
+typedef struct {
+    gm__item item;
+    gm_pack *pack;
+} dataset_ready;
 
 static gm_pack *dataset_ready_make(gm__item *item) {
     gm_scope s = gm_scope_open();
@@ -84,7 +87,12 @@ gm__item *gm__item_of(gm_pack *pack) {
 /* ---- streams ---- */
 
 /* One item after the other of an indexable node. */
-typedef struct { gm__stream s; gm_dataset *d; gm__pass pass; int64_t at, n; } dataset_walk;
+typedef struct {
+    gm__stream s;
+    gm_dataset *d;
+    gm__pass pass;
+    int64_t at, n;
+} dataset_walk;
 
 static gm__item *dataset_walk_next(gm__stream *s) {
     dataset_walk *w = (dataset_walk *)s;
@@ -123,8 +131,7 @@ static gm_pack *dataset_get_by_walking(gm_dataset *d, gm__pass pass, int64_t ind
         gm__item_drop(item);
         item = gm__stream_next(s);
     }
-    if (!item && gm_ok())
-        gm_fail(GM_ERROR_INDEX, "dataset_get: element %lld of %lld", (long long)index, (long long)at);
+    if (!item && gm_ok()) gm_fail(GM_ERROR_INDEX, "dataset_get: element %lld of %lld", (long long)index, (long long)at);
     gm_pack *p = gm__item_take(item);
     gm__stream_close(s);
     return p;
@@ -224,7 +231,12 @@ gm_tensor *gm_scale_pixels(gm_tensor *pixels, double mean, double std) {
 
 /* ---- going through ---- */
 
-typedef struct { gm_dataset *d; gm__stream *stream; gm_scope scope; bool open; } dataset_visit;
+typedef struct {
+    gm_dataset *d;
+    gm__stream *stream;
+    gm_scope scope;
+    bool open;
+} dataset_visit;
 
 gm_element gm_element_first(gm_dataset *d, int64_t epoch) {
     gm_element at = { .index = -1, .epoch = epoch };

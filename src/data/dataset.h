@@ -20,7 +20,10 @@ struct gm__item {
 };
 
 /* An epoch as a node sees it; `turn` tells apart the repetitions within one. */
-typedef struct { int64_t epoch; uint64_t turn; } gm__pass;
+typedef struct {
+    int64_t epoch;
+    uint64_t turn;
+} gm__pass;
 
 typedef struct gm__stream gm__stream;
 struct gm__stream {

@@ -10,7 +10,10 @@ typedef struct {
     int32_t cycle, block;
 } interleave_state;
 
-typedef struct { gm_dataset *d; gm__stream *s; } interleave_lane;
+typedef struct {
+    gm_dataset *d;
+    gm__stream *s;
+} interleave_lane;
 typedef struct {
     gm__stream s;
     const interleave_state *state;

@@ -67,6 +67,7 @@ static gm_dataset *loader_pipeline(gm_dataset *d, const gm_loader_args *a) {
     if (a->shuffle && !d->batched) p = gm_dataset_shuffle(p, .seed = a->seed);
     if (!d->batched) p = gm_dataset_batch(p, a->batch_size, .drop_last = a->drop_last);
     p = gm_dataset_map(p, loader_scale, .env = d);
+    p = gm_dataset_prefetch(p, a->prefetch, .threads = a->threads);
     return gm_return(&s, p);
 }
 
@@ -75,6 +76,7 @@ gm_loader *gm_loader_new_with(gm_dataset *d, const gm_loader_args *args) {
     if (!gm_ok() || !gm__args_take("loader_new", &a, sizeof a, args)) return NULL;
     if (!gm__dataset_check(d, "loader_new", 1)) return NULL;
     if (!a.batch_size) a.batch_size = 32;
+    if (!a.prefetch) a.prefetch = 4;
     if (a.batch_size < 1) return gm_fail(GM_ERROR_VALUE, "loader_new: batches of %d", a.batch_size), NULL;
     gm_scope s = gm_scope_open();
     gm_dataset *pipeline = gm__dataset_tensors(d) ? NULL : loader_pipeline(d, &a);

@@ -8,9 +8,26 @@
 
 /* ---- map ---- */
 
-typedef struct { gm_map_fn fn; void *env; void (*free_env)(void *env); uint64_t seed; } mapping_state;
-typedef struct { gm__item item; gm__item *below; const mapping_state *m; gm__pass pass; int64_t index; } mapping_item;
-typedef struct { gm__stream s; gm__stream *below; const mapping_state *m; gm__pass pass; int64_t at; } mapping_stream;
+typedef struct {
+    gm_map_fn fn;
+    void *env;
+    void (*free_env)(void *env);
+    uint64_t seed;
+} mapping_state;
+typedef struct {
+    gm__item item;
+    gm__item *below;
+    const mapping_state *m;
+    gm__pass pass;
+    int64_t index;
+} mapping_item;
+typedef struct {
+    gm__stream s;
+    gm__stream *below;
+    const mapping_state *m;
+    gm__pass pass;
+    int64_t at;
+} mapping_stream;
 
 static int64_t mapping_count(const gm_dataset *d) { return gm__dataset_count(d->from[0]); }
 
@@ -85,8 +102,16 @@ gm_dataset *gm_dataset_map_with(gm_dataset *d, gm_map_fn fn, const gm_dataset_ma
 
 /* ---- filter ---- */
 
-typedef struct { gm_filter_fn fn; void *env; void (*free_env)(void *env); } filter_state;
-typedef struct { gm__stream s; gm__stream *below; const filter_state *f; } filter_stream;
+typedef struct {
+    gm_filter_fn fn;
+    void *env;
+    void (*free_env)(void *env);
+} filter_state;
+typedef struct {
+    gm__stream s;
+    gm__stream *below;
+    const filter_state *f;
+} filter_stream;
 
 static int64_t filter_count(const gm_dataset *d) {
     (void)d;

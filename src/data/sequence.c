@@ -3,7 +3,13 @@
 #include "dataset.h"
 
 /* A stream over one other, or over several in turn; `n` is the class's own limit. */
-typedef struct { gm__stream s; gm_dataset *d; gm__stream *below; gm__pass pass; int64_t at, n; } sequence_stream;
+typedef struct {
+    gm__stream s;
+    gm_dataset *d;
+    gm__stream *below;
+    gm__pass pass;
+    int64_t at, n;
+} sequence_stream;
 
 static void sequence_close(gm__stream *stream) {
     gm__stream_close(((sequence_stream *)stream)->below);
@@ -167,8 +173,16 @@ gm_dataset *gm_dataset_concat(gm_dataset *const *datasets, int n) {
 
 /* ---- zip ---- */
 
-typedef struct { gm__item item; int n; gm__item *below[]; } zip_item;
-typedef struct { gm__stream s; int n; gm__stream *below[]; } zip_stream;
+typedef struct {
+    gm__item item;
+    int n;
+    gm__item *below[];
+} zip_item;
+typedef struct {
+    gm__stream s;
+    int n;
+    gm__stream *below[];
+} zip_stream;
 
 static int64_t zip_count(const gm_dataset *d) {
     int64_t least = GM__ENDLESS;

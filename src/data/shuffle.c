@@ -4,7 +4,10 @@
 #include "../base/args.h"
 #include "dataset.h"
 
-typedef struct { int64_t buffer; uint64_t seed; } shuffle_state;
+typedef struct {
+    int64_t buffer;
+    uint64_t seed;
+} shuffle_state;
 
 /* Of all elements: `order` says which comes next; `items` holds them where they could not be had by index. Of a buffer:
  * `items` are the candidates. */

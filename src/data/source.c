@@ -8,8 +8,15 @@
 
 /* ---- tensors ---- */
 
-typedef struct { gm_pack *tensors; int64_t n; } source_tensors;
-typedef struct { gm__item item; const source_tensors *from; int64_t index; } source_row;
+typedef struct {
+    gm_pack *tensors;
+    int64_t n;
+} source_tensors;
+typedef struct {
+    gm__item item;
+    const source_tensors *from;
+    int64_t index;
+} source_row;
 
 static int64_t source_tensors_count(const gm_dataset *d) { return ((const source_tensors *)d->state)->n; }
 static void source_tensors_free(gm_dataset *d) { gm_release(((source_tensors *)d->state)->tensors); }
@@ -69,8 +76,10 @@ static bool source_take(const gm_pack *from, gm_pack *to, int64_t *n) {
         if (gm_n_dims(t) < 1) return gm_fail(GM_ERROR_SHAPE, "dataset_of: %s is a scalar, [N, ...] is needed", name);
         if (*n < 0) *n = gm_size(t, 0);
         if (gm_size(t, 0) != *n)
-            return gm_fail(GM_ERROR_SHAPE, "dataset_of: %s is %s, the same number of examples in dimension 0 as the "
-                           "entries before it is needed, %lld", name, shape, (long long)*n);
+            return gm_fail(GM_ERROR_SHAPE,
+                           "dataset_of: %s is %s, the same number of examples in dimension 0 as the "
+                           "entries before it is needed, %lld",
+                           name, shape, (long long)*n);
         gm_pack_set(to, name, gm_contiguous(t));
     }
     return gm_ok();
@@ -124,8 +133,17 @@ gm_dataset *gm_fashion_mnist(gm_data_split split) {
 
 /* ---- callbacks ---- */
 
-typedef struct { gm_count_fn count; gm_get_fn get; void *env; void (*free_env)(void *env); } source_custom;
-typedef struct { gm__item item; const source_custom *from; int64_t index; } source_called;
+typedef struct {
+    gm_count_fn count;
+    gm_get_fn get;
+    void *env;
+    void (*free_env)(void *env);
+} source_custom;
+typedef struct {
+    gm__item item;
+    const source_custom *from;
+    int64_t index;
+} source_called;
 
 static int64_t source_custom_count(const gm_dataset *d) {
     const source_custom *c = d->state;
@@ -175,7 +193,12 @@ gm_dataset *gm_dataset_custom(gm_count_fn count, gm_get_fn get, void *env, void 
 
 /* ---- generators ---- */
 
-typedef struct { gm__stream s; const gm_generator *g; void *state; int64_t at; } source_generated;
+typedef struct {
+    gm__stream s;
+    const gm_generator *g;
+    void *state;
+    int64_t at;
+} source_generated;
 
 static int64_t source_generator_count(const gm_dataset *d) {
     (void)d;

@@ -12,7 +12,9 @@ static inline gm_dataset *numbers(int64_t n) {
 }
 
 /* The same from a generator, whose number is not known. */
-typedef struct { int64_t at, n; } counting;
+typedef struct {
+    int64_t at, n;
+} counting;
 static _Atomic int counting_open, counting_freed;
 static inline void *counting_begin(void *env, int64_t epoch) {
     (void)epoch;
@@ -47,7 +49,7 @@ static inline const char *listed_some(gm_dataset *d, int64_t epoch, int64_t most
     char *to = text[turn = (turn + 1) % 4];
     size_t n = 0;
     *to = 0;
-    GM_EACH_ELEMENT (at, d, epoch) {
+    GM_EACH_ELEMENT(at, d, epoch) {
         gm_tensor *x = gm_get(at.e, "x");
         const int64_t *v = gm_data(gm_contiguous(x));
         n += (size_t)snprintf(to + n, sizeof text[0] - n, "%s%s", at.index ? "," : "", gm_n_dims(x) ? "[" : "");
@@ -60,16 +62,16 @@ static inline const char *listed_some(gm_dataset *d, int64_t epoch, int64_t most
 }
 static inline const char *listed(gm_dataset *d, int64_t epoch) { return listed_some(d, epoch, INT64_MAX); }
 
-#define CHECK_LIST(d, epoch, want)                                                                                     \
-    do {                                                                                                               \
-        const char *got_ = listed(d, epoch);                                                                           \
-        CHECK(gm_ok() && !strcmp(got_, want), "%s, wanted %s %s", got_, want, gm_error_message());                     \
+#define CHECK_LIST(d, epoch, want)                                                                 \
+    do {                                                                                           \
+        const char *got_ = listed(d, epoch);                                                       \
+        CHECK(gm_ok() && !strcmp(got_, want), "%s, wanted %s %s", got_, want, gm_error_message()); \
     } while (0)
 
-#define CHECK_ERROR(code, text)                                                                                        \
-    do {                                                                                                               \
-        CHECK(gm_error_code() == GM_ERROR_##code && strstr(gm_error_message(), text), "%s", gm_error_message());        \
-        gm_error_clear();                                                                                              \
+#define CHECK_ERROR(code, text)                                                                                  \
+    do {                                                                                                         \
+        CHECK(gm_error_code() == GM_ERROR_##code && strstr(gm_error_message(), text), "%s", gm_error_message()); \
+        gm_error_clear();                                                                                        \
     } while (0)
 
 #endif

@@ -87,7 +87,7 @@ static void zipping(void) {
     gm_dataset *z[] = { gm_dataset_zip(both, 2), gm_dataset_zip(mixed, 2) };
     for (int k = 0; k < 2; k++) {
         int64_t n = 0;
-        GM_EACH_ELEMENT (at, z[k], 0) {
+        GM_EACH_ELEMENT(at, z[k], 0) {
             CHECK(gm_item_i64(gm_get(at.e, "x")) == n && gm_item_i64(gm_get(at.e, "y")) == n + 5);
             n++;
         }
@@ -102,7 +102,7 @@ static void zipping(void) {
 static void check_shuffled(gm_dataset *d, int64_t n) {
     bool seen[256] = { 0 };
     int64_t count = 0, moved = 0;
-    GM_EACH_ELEMENT (at, d, 0) {
+    GM_EACH_ELEMENT(at, d, 0) {
         int64_t v = gm_item_i64(gm_get(at.e, "x"));
         CHECK(v >= 0 && v < n && !seen[v]);
         seen[v] = true;
@@ -122,7 +122,7 @@ static void shuffling(void) {
     CHECK(!strcmp(listed(buffered, 3), listed(buffered, 3)) && strcmp(listed(buffered, 3), listed(buffered, 4)));
     CHECK(strcmp(listed(full, 0), listed(full, 1)));
     CHECK(strcmp(listed(full, 0), listed(gm_dataset_shuffle(numbers(100), .seed = 1), 0)));
-    GM_EACH_ELEMENT (at, buffered, 0) { /* nothing comes before it was in the buffer */
+    GM_EACH_ELEMENT(at, buffered, 0) { /* nothing comes before it was in the buffer */
         CHECK(gm_item_i64(gm_get(at.e, "x")) <= at.index + 30);
     }
     const char *twice = listed(gm_dataset_repeat(gm_dataset_shuffle(numbers(20)), 2), 0);
@@ -221,7 +221,7 @@ static void batching(void) {
 static void errors(void) {
     GM_SCOPE(s);
     int64_t seen = 0;
-    GM_EACH_ELEMENT (at, gm_dataset_map(numbers(10), fail_at_5), 0) seen++;
+    GM_EACH_ELEMENT(at, gm_dataset_map(numbers(10), fail_at_5), 0) seen++;
     CHECK(seen == 5);
     CHECK_ERROR(FORMAT, "file five");
     listed(gm_dataset_map(numbers(10), nothing), 0);

@@ -71,6 +71,13 @@ typedef struct {
 GM_API gm_dataset *gm_dataset_interleave_with(gm_dataset *d, gm_interleave_fn fn,
                                               const gm_dataset_interleave_args *args);
 
+/* Up to `ahead` elements are made before they are asked for, in order, by threads of their own while the caller does
+ * something else. Everything since the prefetch before this one is done there, several elements at once; so prefetch
+ * last, after gm_dataset_batch too. .threads: default gm_n_threads(), or none if that is 1; -1: none. An operation that
+ * draws from the default random stream (gm_rand) has no fixed order in a thread: draw from the dice. */
+typedef struct { size_t size; int32_t threads, reserved; } gm_dataset_prefetch_args;
+GM_API gm_dataset *gm_dataset_prefetch_with(gm_dataset *d, int64_t ahead, const gm_dataset_prefetch_args *args);
+
 #ifdef __cplusplus
 }
 #else
@@ -82,6 +89,8 @@ GM_API gm_dataset *gm_dataset_interleave_with(gm_dataset *d, gm_interleave_fn fn
 #  define gm__dataset_shuffle(d, ...) gm_dataset_shuffle_with(d, &(gm_dataset_shuffle_args){ __VA_ARGS__ })
 #  define gm_dataset_batch(...) gm__dataset_batch(__VA_ARGS__, .size = sizeof(gm_dataset_batch_args))
 #  define gm__dataset_batch(d, n, ...) gm_dataset_batch_with(d, n, &(gm_dataset_batch_args){ __VA_ARGS__ })
+#  define gm_dataset_prefetch(...) gm__dataset_prefetch(__VA_ARGS__, .size = sizeof(gm_dataset_prefetch_args))
+#  define gm__dataset_prefetch(d, n, ...) gm_dataset_prefetch_with(d, n, &(gm_dataset_prefetch_args){ __VA_ARGS__ })
 #  define gm_dataset_interleave(...) gm__dataset_interleave(__VA_ARGS__, .size = sizeof(gm_dataset_interleave_args))
 #  define gm__dataset_interleave(d, fn, ...)                                                                           \
       gm_dataset_interleave_with(d, fn, &(gm_dataset_interleave_args){ __VA_ARGS__ })
