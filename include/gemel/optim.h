@@ -65,7 +65,7 @@ GM_API gm_optimizer *gm_adafactor_with(gm_module *net, double lr, const gm_adafa
 /* Change every parameter that has a gradient, then clear the gradients. Leaves everything alone while an error is
  * pending. (LAMB and Adafactor need memory on the way: if that cannot be had, parameters before it have changed.) */
 GM_API bool gm_step(gm_optimizer *optimizer);
-/* Clear the gradients. */
+/* Clear the gradients, those that gm_accumulate has put aside too. */
 GM_API bool gm_zero_grad(gm_optimizer *optimizer);
 /* Steps taken so far. */
 GM_API int64_t gm_step_count(const gm_optimizer *optimizer);

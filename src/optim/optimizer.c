@@ -268,7 +268,11 @@ bool gm_step(gm_optimizer *o) {
 
 bool gm_zero_grad(gm_optimizer *o) {
     if (!gm__optim_check(o, "zero_grad")) return false;
-    for (int64_t i = 0; i < o->n; i++) gm_clear_gradient(o->slots[i].p);
+    for (int64_t i = 0; i < o->n; i++) {
+        gm_clear_gradient(o->slots[i].p);
+        for (int k = 0; o->parts && k < OPTIM_MAX_LEVELS; k++) gm_set(&o->slots[i].aside[k], NULL);
+    }
+    o->parts = 0;
     return true;
 }
 

@@ -1,30 +1,18 @@
 /* fit.c: the training loop.
  *
  * A step is forward, loss, look at the loss, backward, optimizer: a loss that is not finite ends the training before
- * the parameters take it in. Epoch numbers are means over examples, added in f64 in the order of the batches. */
+ * the parameters take it in. Epoch numbers are means over examples, added in f64 in the order of the batches. A run is
+ * a function of the place it has come to (run.h): stopping after any step and going on from there changes nothing. */
 #include "../math/fp.h"
 #include "../base/args.h"
+#include "run.h"
 #include "gemel/autograd.h"
-#include "gemel/extend.h"
 #include "gemel/ops.h"
-#include "gemel/train.h"
-#include "gemel/watch.h"
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
-
-typedef struct { double loss; int64_t right, count; bool labels; } fit_sums;
-
-typedef struct {
-    gm_module *net;
-    const gm_fit_args *a;
-    gm_optimizer *optimizer;
-    gm_loader *loader;
-    gm_events *events;
-    gm_progress *progress;
-    int64_t step;
-} fit_run;
 
 gm_tensor *gm_classification_loss(gm_tensor *logits, gm_tensor *labels) {
     if (!gm_ok()) return NULL;
@@ -51,145 +39,328 @@ static double fit_seconds(void) {
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-/* Examples in a batch: as its first tensor has. */
-static int64_t fit_batch_size(const gm_pack *all) {
-    for (int64_t i = 0; i < gm_pack_count(all); i++)
-        return gm_pack_at(all, i) ? gm_size(gm_pack_at(all, i), 0) : fit_batch_size(gm_pack_child(all, i));
-    return 0;
+/* False if a callback stops or fails the training. */
+static bool fit_call(gm__fit_run *r, gm_moment moment, double loss, const gm_epoch *e) {
+    gm_fit_moment at = { moment, 0, r->net, r->optimizer, r->epoch, r->step - (moment == GM_FIT_STEP), loss, e };
+    for (const gm_callback *c = r->a->callbacks; c && c->fn && gm_ok(); c++)
+        if (!c->fn(c->env, &at)) r->stop = true;
+    return gm_ok() && !r->stop;
 }
 
-/* Add a batch to the sums of its pass. */
-static void fit_count(fit_sums *sums, gm_tensor *output, const gm_batch *b, double loss) {
-    gm_tensor *target = b->y;
-    int64_t n = fit_batch_size(b->all);
-    sums->loss += loss * (double)n;
-    sums->count += n;
-    sums->labels =
-        output && target && gm_n_dims(output) == 2 && gm_n_dims(target) == 1 && gm_dtype_of(target) == GM_I64;
-    if (!sums->labels) return;
-    GM_NO_GRAD;
-    gm_tensor *best = gm_argmax(output, 1, false);
-    const int64_t *got = best ? gm_data(best) : NULL, *want = gm_data(target);
-    for (int64_t i = 0; got && want && i < n; i++) sums->right += got[i] == want[i];
+/* ---- a step ---- */
+
+static gm_tensor *fit_loss(gm__fit_run *r, const gm_batch *b, gm_tensor **y) {
+    *y = r->a->step ? NULL : gm_forward(r->net, b->x);
+    gm_tensor *l = r->a->step ? r->a->step(r->a->env, r->net, b)
+                              : (r->a->loss ? r->a->loss : gm_classification_loss)(*y, b->y);
+    if (gm_ok() && !l) gm_fail(GM_ERROR_CALLBACK, "fit: the step or loss function returned NULL");
+    return gm_ok() ? l : NULL;
 }
 
-static gm_metrics fit_metrics(const fit_sums *sums) {
-    if (!gm_ok() || !sums->count) return (gm_metrics){ NAN, NAN, 0 };
-    double n = (double)sums->count;
-    return (gm_metrics){ sums->loss / n, sums->labels ? (double)sums->right / n : NAN, sums->count };
+/* The name of a parameter that has a NaN, NULL if none has. */
+static const char *fit_bad_parameter(const gm__fit_run *r) {
+    gm_pack *p = gm_parameters(r->net);
+    for (int64_t i = 0; gm_ok() && i < gm_pack_count(p); i++)
+        if (!(gm_item(gm_sum(gm_mul_scalar(gm_pack_at(p, i), 0))) == 0)) return gm_pack_name(p, i);
+    return NULL;
 }
 
-/* ---- evaluating ---- */
-
-gm_metrics gm_evaluate_with(gm_module *net, gm_dataset *d, const gm_evaluate_args *args) {
-    gm_evaluate_args a = { 0 };
-    fit_sums sums = { 0 };
-    if (!gm_ok() || !gm__args_take("evaluate", &a, sizeof a, args)) return fit_metrics(&sums);
+/* The loss is not finite: the batch once more, with every operation looked at, to say which one made the NaN. */
+static bool fit_explain(gm__fit_run *r, const gm_batch *b, double loss, uint64_t seed, uint64_t count) {
+    char why[900] = "a smaller learning rate?";
     GM_SCOPE(s);
-    GM_NO_GRAD;
-    bool training = gm_is_training(net);
-    gm_loss_fn loss = a.loss ? a.loss : gm_classification_loss;
-    gm_set_training(net, false);
-    GM_EACH (b, gm_loader_new(d, .batch_size = a.batch_size ? a.batch_size : 256)) {
-        gm_tensor *y = gm_forward(net, b.x), *l = loss(y, b.y);
-        double value = gm_item(l);
-        if (gm_ok()) fit_count(&sums, y, &b, value);
+    const char *bad = fit_bad_parameter(r);
+    gm_tensor *y;
+    if (bad) {
+        snprintf(why, sizeof why, "the parameter \"%s\" is not finite since the step before", bad);
+    } else if (gm_ok() && isnan(loss)) {
+        gm_set_random_state(seed, count);
+        gm_set_anomaly(true);
+        fit_loss(r, b, &y);
+        gm_set_anomaly(false);
+        if (!gm_ok()) snprintf(why, sizeof why, "%.890s", gm_error_message());
     }
-    if (training) gm_set_training(net, true);
-    return fit_metrics(&sums);
+    gm_error_clear();
+    return gm_fail(GM_ERROR_NUMERIC, "fit: the loss is %g at step %lld (epoch %lld, batch %lld): %s", loss,
+                   (long long)r->step, (long long)b->epoch, (long long)b->index, why);
 }
 
-gm_tensor *gm_predict(gm_module *net, gm_tensor *x) {
-    if (!gm_ok()) return NULL;
-    GM_NO_GRAD;
-    bool training = gm_is_training(net);
-    gm_set_training(net, false);
-    gm_tensor *y = gm_forward(net, x);
-    if (training) gm_set_training(net, true);
-    return y;
+/* Forward and backward over a batch or a part of one. */
+static bool fit_part(gm__fit_run *r, gm_batch *b, double *loss) {
+    uint64_t seed, count;
+    gm_tensor *y;
+    gm_random_state(&seed, &count);
+    b->reserved[0] = &r->sums;
+    r->sums.batch = (double)gm__fit_batch_size(b->all);
+    gm_tensor *l = fit_loss(r, b, &y);
+    *loss = gm_item(l);
+    if (!gm_ok()) return false;
+    if (!isfinite(*loss)) return fit_explain(r, b, *loss, seed, count);
+    {
+        GM_NO_GRAD;
+        if (!gm__fit_count(&r->sums, r->a->metrics, y, b, *loss)) return false;
+    }
+    return gm_backward(l);
 }
 
-/* ---- training ---- */
-
-static bool fit_check_loss(const fit_run *r, const gm_batch *b, double loss) {
-    if (!gm_ok() || isfinite(loss)) return gm_ok();
-    return gm_fail(GM_ERROR_NUMERIC,
-                   "fit: the loss is %g at step %lld (epoch %lld, batch %lld): a smaller learning rate?", loss,
-                   (long long)r->step, (long long)b->epoch, (long long)b->index);
+static gm_pack *fit_slice(gm_pack *all, int64_t part, int64_t parts) {
+    gm_pack *p = gm_pack_new();
+    for (int64_t i = 0; gm_ok() && i < gm_pack_count(all); i++) {
+        gm_tensor *t = gm_pack_at(all, i);
+        if (!t) {
+            gm_pack_set_pack(p, gm_pack_name(all, i), fit_slice(gm_pack_child(all, i), part, parts));
+            continue;
+        }
+        int64_t n = gm_size(t, 0) / parts;
+        if (n * parts != gm_size(t, 0))
+            gm_fail(GM_ERROR_VALUE, "fit: a batch of %lld examples cannot be cut into %lld equal parts (accumulate)",
+                    (long long)gm_size(t, 0), (long long)parts);
+        gm_pack_set(p, gm_pack_name(all, i), gm_contiguous(gm_narrow(t, 0, part * n, n)));
+    }
+    return p;
 }
 
-static bool fit_step(fit_run *r, const gm_batch *b, fit_sums *sums) {
-    gm_tensor *y = r->a->step ? NULL : gm_forward(r->net, b->x);
-    gm_tensor *l =
-        r->a->step ? r->a->step(r->a->env, r->net, b) : (r->a->loss ? r->a->loss : gm_classification_loss)(y, b->y);
-    if (gm_ok() && !l) return gm_fail(GM_ERROR_CALLBACK, "fit: the step or loss function returned NULL");
-    double loss = gm_item(l);
-    if (!fit_check_loss(r, b, loss)) return false;
-    fit_count(sums, y, b, loss);
-    if (!gm_backward(l) || !gm_step(r->optimizer)) return false;
-    if (r->events && r->step % 20 == 0) gm_events_scalar(r->events, "loss/step", r->step, loss);
-    r->step++;
-    if (!r->progress) return gm_ok();
-    char text[64];
-    snprintf(text, sizeof text, "loss %.4f", sums->loss / (double)sums->count);
-    return gm_progress_step(r->progress, sums->count, text);
+/* The batch in parts, their gradients added in a tree. */
+static bool fit_parts(gm__fit_run *r, const gm_batch *b, double *loss) {
+    double total = 0;
+    for (int64_t i = 0; i < r->a->accumulate; i++) {
+        GM_SCOPE(s);
+        gm_batch part = *b;
+        part.all = fit_slice(b->all, i, r->a->accumulate);
+        if (!gm_ok()) return false;
+        part.x = gm_pack_has(part.all, "x") ? gm_get(part.all, "x") : NULL;
+        part.y = gm_pack_has(part.all, "y") ? gm_get(part.all, "y") : NULL;
+        if (!fit_part(r, &part, loss) || !gm_accumulate(r->optimizer)) return false;
+        total += *loss;
+    }
+    *loss = total / r->a->accumulate;
+    return gm_accumulate_end(r->optimizer);
 }
 
-static bool fit_log(const fit_run *r, const gm_epoch *e) {
-    if (!r->events) return true;
-    gm_events_scalar(r->events, "loss/train", e->epoch, e->train.loss);
-    if (!isnan(e->train.accuracy)) gm_events_scalar(r->events, "accuracy/train", e->epoch, e->train.accuracy);
-    if (!e->validation.count) return gm_ok();
-    gm_events_scalar(r->events, "loss/validation", e->epoch, e->validation.loss);
-    if (!isnan(e->validation.accuracy))
-        gm_events_scalar(r->events, "accuracy/validation", e->epoch, e->validation.accuracy);
+static bool fit_apply(gm__fit_run *r) {
+    const gm_fit_args *a = r->a;
+    if (a->clip_value > 0) gm_clip_gradient_values(r->optimizer, a->clip_value);
+    if (a->clip_norm > 0) gm_clip_gradient_norm(r->optimizer, a->clip_norm);
+    if (!gm_step(r->optimizer)) return false;
+    if (a->average && !a->average_epochs) gm_average_update(a->average);
+    if (a->schedule && a->schedule_steps) gm_schedule_advance(a->schedule, r->optimizer, NAN);
     return gm_ok();
 }
 
-static void fit_summary(const gm_epoch *e, char *text, size_t bytes) {
-    int n = snprintf(text, bytes, "loss %.4f, accuracy %.4f", e->train.loss, e->train.accuracy);
-    if (e->validation.count && n > 0 && n < (int)bytes)
-        snprintf(text + n, bytes - (size_t)n, "; validation loss %.4f, accuracy %.4f", e->validation.loss,
-                 e->validation.accuracy);
+static bool fit_show(gm__fit_run *r, double loss) {
+    if (r->events && r->step % 20 == 0) gm_events_scalar(r->events, "loss/step", r->step, loss);
+    if (!r->progress) return gm_ok();
+    char text[64];
+    snprintf(text, sizeof text, "loss %.4f", r->sums.loss / (double)r->sums.count);
+    return gm_progress_step(r->progress, r->sums.count, text);
 }
 
-/* One epoch; false ends the training, by an error or because on_epoch says so. */
-static bool fit_epoch(fit_run *r, int64_t epoch, int64_t examples) {
+/* True if the epoch goes on. */
+static bool fit_step(gm__fit_run *r, gm_batch *b) {
+    double loss;
+    if (!(r->a->accumulate > 1 ? fit_parts(r, b, &loss) : fit_part(r, b, &loss)) || !fit_apply(r)) return false;
+    fit_show(r, loss);
+    r->step++, r->batch++;
+    if (!fit_call(r, GM_FIT_STEP, loss, NULL)) return false;
+    if (r->a->checkpoint_steps && r->step - r->saved_step >= r->a->checkpoint_steps && !gm__checkpoint_save(r))
+        return false;
+    if (gm__fit_interrupted()) return gm_fail(GM_ERROR_INTERRUPTED, "fit: stopped");
+    return gm_ok();
+}
+
+/* ---- an epoch ---- */
+
+static void fit_summary(const gm_epoch *e, char *text, size_t bytes) {
+    int n = snprintf(text, bytes, "loss %.4f", e->train.loss);
+    if (!isnan(e->train.accuracy)) n += snprintf(text + n, bytes - (size_t)n, ", accuracy %.4f", e->train.accuracy);
+    if (!e->validation.count) return;
+    n += snprintf(text + n, bytes - (size_t)n, "; validation loss %.4f", e->validation.loss);
+    if (!isnan(e->validation.accuracy))
+        snprintf(text + n, bytes - (size_t)n, ", accuracy %.4f", e->validation.accuracy);
+}
+
+static void fit_progress(gm__fit_run *r, int64_t examples) {
+    char text[64];
+    if (r->a->quiet) return;
+    snprintf(text, sizeof text, "epoch %lld/%d", (long long)r->epoch + 1, r->a->epochs);
+    r->progress = gm_progress_new(examples, text, .unit = "examples");
+}
+
+/* The batches of the epoch from r->batch on. Those before it are passed; what they drew from the default stream is in
+ * the count that the checkpoint has. */
+static bool fit_train(gm__fit_run *r) {
+    uint64_t seed, count;
+    int64_t first = r->batch;
+    gm_random_state(&seed, &count);
+    gm_loader_set_epoch(r->loader, r->epoch);
+    GM_EACH (b, r->loader) {
+        if (b.index < first) {
+            gm_set_random_state(seed, count);
+            continue;
+        }
+        if (!fit_step(r, &b) || (r->a->epoch_steps && r->batch >= r->a->epoch_steps)) break;
+    }
+    return gm_ok();
+}
+
+static void fit_reset_metrics(const gm__fit_run *r) {
+    for (int i = 0; r->a->metrics && r->a->metrics[i]; i++) gm_metric_reset(r->a->metrics[i]);
+}
+
+static bool fit_validate(gm__fit_run *r, gm_epoch *e) {
+    const gm_fit_args *a = r->a;
+    r->validation = (gm__fit_sums){ 0 };
+    if (a->average && a->average_epochs) gm_average_update(a->average);
+    if (!a->validation || !gm_ok()) return gm_ok();
+    gm_evaluate_args with = { .size = sizeof with, .loss = a->loss, .metrics = a->metrics };
+    bool swapped = a->average && gm_average_swap(a->average);
+    gm__fit_evaluate(r->net, a->validation, &with, a->step, a->env, &r->validation);
+    if (swapped) gm_average_swap(a->average);
+    e->validation = gm__fit_metrics(&r->validation);
+    return gm_ok();
+}
+
+/* Every number of the epoch, and the sums made ready for the next. Metrics have one set of sums: the training's are
+ * read before the validation begins. */
+static bool fit_measure(gm__fit_run *r, gm_epoch *e) {
+    e->train = gm__fit_metrics(&r->sums);
+    gm__logs_values(r, "", &e->train, &r->sums);
+    fit_reset_metrics(r);
+    if (!fit_validate(r, e)) return false;
+    if (e->validation.count) gm__logs_values(r, "val_", &e->validation, &r->validation);
+    gm__logs_lr(r);
+    fit_reset_metrics(r);
+    r->sums = (gm__fit_sums){ 0 };
+    e->values = r->values, e->n_values = r->n_values;
+    for (int64_t i = 0; i < r->n_values; i++) gm_history_put(r->history, r->values[i].name, r->epoch, r->values[i].value);
+    return gm_ok();
+}
+
+static gm_pack *fit_copy(gm_pack *state) {
+    gm_pack *copy = gm_pack_new();
+    for (int64_t i = 0; gm_ok() && i < gm_pack_count(state); i++)
+        gm_pack_set(copy, gm_pack_name(state, i), gm_copy(gm_pack_at(state, i)));
+    return gm_ok() ? copy : NULL;
+}
+
+/* If the epoch is the best one, keep what was evaluated: the averages, if there are any. */
+static bool fit_keep_best(gm__fit_run *r, int64_t epoch) {
+    const gm_fit_args *a = r->a;
+    if (!(a->keep_best || a->checkpoint_dir)) return true;
+    if (gm_history_best(r->history, r->monitor, a->maximize, a->min_delta) != epoch) return gm_ok();
     GM_SCOPE(s);
-    fit_sums sums = { 0 };
+    GM_NO_GRAD;
+    bool swapped = a->average && gm_average_swap(a->average);
+    gm__checkpoint_save_best(r);
+    gm_pack *copy = a->keep_best && gm_ok() ? fit_copy(gm_state_dict(r->net)) : NULL;
+    if (copy) gm_release(r->best), r->best = gm_retain(copy);
+    if (swapped) gm_average_swap(a->average);
+    return gm_ok();
+}
+
+/* One epoch, or the rest of one. */
+static bool fit_epoch(gm__fit_run *r, int64_t examples) {
+    GM_SCOPE(s);
     double start = fit_seconds();
     char text[160];
-    snprintf(text, sizeof text, "epoch %lld/%d", (long long)epoch + 1, r->a->epochs);
-    r->progress = r->a->quiet ? NULL : gm_progress_new(examples, text, .unit = "examples");
-    gm_loader_set_epoch(r->loader, epoch);
-    gm_set_training(r->net, true);
-    GM_EACH (b, r->loader) fit_step(r, &b, &sums);
-    gm_epoch e = { .epoch = epoch + 1, .steps = r->step, .train = fit_metrics(&sums) };
-    if (gm_ok() && r->a->validation) e.validation = gm_evaluate(r->net, r->a->validation, .loss = r->a->loss);
+    fit_progress(r, examples);
+    r->n_values = 0;
+    gm_epoch e = { .epoch = r->epoch + 1 };
+    bool whole = fit_train(r) && !r->stop && fit_measure(r, &e);
+    e.steps = r->step;
     e.seconds = fit_seconds() - start;
     fit_summary(&e, text, sizeof text);
-    if (r->progress) gm_progress_done(r->progress, text);
+    if (r->progress) gm_progress_done(r->progress, whole ? text : NULL);
     r->progress = NULL;
-    if (!gm_ok() || !fit_log(r, &e)) return false;
-    return !r->a->on_epoch || r->a->on_epoch(r->a->env, &e);
+    if (!whole) return gm_ok() && gm__checkpoint_save(r);
+    if (!gm__logs_write(r, &e)) return false;
+    if (r->a->on_epoch && !r->a->on_epoch(r->a->env, &e)) r->stop = true;
+    fit_call(r, GM_FIT_EPOCH, NAN, &e);
+    if (r->a->schedule && !r->a->schedule_steps)
+        gm_schedule_advance(r->a->schedule, r->optimizer, gm_history_at(r->history, r->monitor, r->epoch));
+    if (!fit_keep_best(r, r->epoch)) return false;
+    r->epoch++, r->batch = 0;
+    return gm__checkpoint_save(r);
+}
+
+/* ---- the whole ---- */
+
+static bool fit_out_of_patience(const gm__fit_run *r) {
+    if (!r->a->patience || !r->epoch) return false;
+    int64_t best = gm_history_best(r->history, r->monitor, r->a->maximize, r->a->min_delta);
+    return r->epoch - 1 - best >= r->a->patience;
+}
+
+/* Saves what a run that was asked to stop has come to; the error stays, unless that fails. */
+static bool fit_interrupted(gm__fit_run *r) {
+    char path[4200] = "";
+    if (gm_error_code() != GM_ERROR_INTERRUPTED) return false;
+    gm_error_clear();
+    if (!gm__checkpoint_save(r)) return false;
+    if (r->a->checkpoint_dir) gm__checkpoint_path(r->a, "last.safetensors", path, sizeof path);
+    return gm_fail(GM_ERROR_INTERRUPTED, "fit: stopped after %lld steps, in epoch %lld%s%.900s", (long long)r->step,
+                   (long long)r->epoch + 1, *path ? "; .resume goes on from " : "", path);
+}
+
+/* The net gets what is to be used from now on. */
+static bool fit_finish(gm__fit_run *r) {
+    if (!gm_ok()) return false;
+    if (r->best) return gm_load_state_dict(r->net, r->best) && fit_call(r, GM_FIT_END, NAN, NULL);
+    if (r->a->average && r->step > 0) gm_average_swap(r->a->average);
+    fit_call(r, GM_FIT_END, NAN, NULL);
+    return gm_ok();
+}
+
+static bool fit_check(gm_fit_args *a) {
+    if (!a->epochs) a->epochs = 1;
+    if (!a->batch_size) a->batch_size = 32;
+    if (!a->accumulate) a->accumulate = 1;
+    if (a->batch_size < 1 || a->epochs < 0 || a->epoch_steps < 0 || a->patience < 0)
+        return gm_fail(GM_ERROR_VALUE, "fit: batches of %d, %d epochs of %d steps, patience %d", a->batch_size, a->epochs,
+                       a->epoch_steps, a->patience);
+    if (a->accumulate < 1 || (a->accumulate & (a->accumulate - 1)))
+        return gm_fail(GM_ERROR_VALUE, "fit: accumulate is %d, wanted a power of two", a->accumulate);
+    if (!(a->clip_norm >= 0) || !(a->clip_value >= 0) || !(a->min_delta >= 0))
+        return gm_fail(GM_ERROR_VALUE, "fit: clip_norm %g, clip_value %g, min_delta %g", a->clip_norm, a->clip_value,
+                       a->min_delta);
+    return gm__checkpoint_check(a);
+}
+
+/* What the bar counts to; 0: unknown. Elements are examples, unless they are batches already. */
+static int64_t fit_examples(const gm__fit_run *r, gm_dataset *d) {
+    int64_t n = gm_dataset_count(d), batches = gm_loader_count(r->loader), size = r->a->batch_size;
+    if (r->a->epoch_steps) return r->a->epoch_steps * size;
+    return n > 0 && n < INT64_MAX && batches == (n + size - 1) / size ? n : 0;
+}
+
+static bool fit_run(gm__fit_run *r, gm_dataset *d) {
+    int64_t examples = fit_examples(r, d);
+    fit_reset_metrics(r);
+    if (!gm__checkpoint_resume(r) || !gm__logs_open(r)) return false;
+    if (!r->step && r->a->schedule) gm_schedule_apply(r->a->schedule, r->optimizer);
+    fit_call(r, GM_FIT_BEGIN, NAN, NULL);
+    while (gm_ok() && !r->stop && r->epoch < r->a->epochs && !fit_out_of_patience(r))
+        if (!fit_epoch(r, examples)) break;
+    fit_interrupted(r);
+    gm__logs_close(r);
+    return fit_finish(r);
 }
 
 bool gm_fit_with(gm_module *net, gm_dataset *d, const gm_fit_args *args) {
     gm_fit_args a = { 0 };
-    if (!gm_ok() || !gm__args_take("fit", &a, sizeof a, args)) return false;
-    if (a.batch_size < 0 || a.epochs < 0)
-        return gm_fail(GM_ERROR_VALUE, "fit: batches of %d, %d epochs", a.batch_size, a.epochs);
-    if (!a.epochs) a.epochs = 1;
+    if (!gm_ok() || !gm__args_take("fit", &a, sizeof a, args) || !fit_check(&a)) return false;
     GM_SCOPE(s);
-    bool training = gm_is_training(net);
-    fit_run r = { .net = net, .a = &a };
-    r.optimizer = a.optimizer ? a.optimizer : gm_adamw(net, 1e-3);
-    r.loader = gm_loader_new(d, .batch_size = a.batch_size, .shuffle = !a.in_order, .seed = a.seed);
-    r.events = a.logdir ? gm_events_open(a.logdir, .flush_seconds = 2) : NULL;
-    int64_t examples = gm_dataset_count(d);
-    for (int64_t epoch = 0; gm_ok() && epoch < a.epochs; epoch++)
-        if (!fit_epoch(&r, epoch, examples)) break;
-    gm_set_training(net, training);
-    if (r.events) gm_events_close(r.events);
+    gm__modes modes = { 0 };
+    gm__fit_run *r = gm_alloc(sizeof *r);
+    if (!r) return false;
+    r->net = net, r->a = &a, r->saved_step = 0;
+    r->monitor = a.monitor ? a.monitor : a.validation ? "val_loss" : "loss";
+    r->optimizer = a.optimizer ? a.optimizer : gm_adamw(net, 1e-3);
+    r->loader = gm_loader_new(d, .batch_size = a.batch_size, .shuffle = !a.in_order, .seed = a.seed);
+    r->history = a.history ? a.history : gm_history_new();
+    if (gm_ok() && (gm_is_training(net) || gm__modes_switch(&modes, net, true))) fit_run(r, d);
+    gm__modes_back(&modes);
+    gm_release(r->best);
+    gm_free(r);
     return gm_ok();
 }

@@ -85,6 +85,48 @@ expect 0 out '^{"name": "add", "version": 1, "min_inputs": 2,.*"grad": "elementw
 check '[ $(wc -l <"$work/out") -eq 1 ]'
 expect 1 err 'did you mean "matmul"' ops matmlu
 
+# A run that is killed again and again, and stopped by Ctrl-C, ends with the same bytes as one that never was.
+long="train --model mlp --data mnist:$data --epochs 30 --batch-size 8 --seed 3 --json"
+expect 0 out '"epoch": 30,' $long --out "$work/whole.safetensors"
+sed 's/, "seconds.*//' "$work/out" | tail -1 >"$work/whole.json"
+keep="$long --checkpoint-dir $work/keep --checkpoint-steps 5 --resume --out $work/parts.safetensors"
+killed=0 code=137
+for pause in 0.02 0.1 0.15 0.07 0.2; do
+    [ $code -eq 137 ] || break
+    "$GEMEL" $keep >"$work/parts.json" 2>"$work/err" &
+    id=$!
+    tries=0
+    while [ ! -e "$work/keep/last.safetensors" ] && [ $tries -lt 200 ]; do sleep 0.05; tries=$((tries + 1)); done
+    sleep $pause
+    kill -9 $id 2>/dev/null
+    wait $id 2>/dev/null
+    code=$?
+    [ $code -ne 137 ] || killed=$((killed + 1))
+done
+check '[ $killed -ge 1 ]'
+expect 0 out '' $keep
+sed 's/, "seconds.*//' "$work/out" | tail -1 >"$work/parts.json"
+check 'cmp -s "$work/whole.safetensors" "$work/parts.safetensors"'
+check '[ ! -s "$work/out" ] || cmp -s "$work/whole.json" "$work/parts.json"'
+expect 0 out '"count": 256' eval "$work/keep/best.safetensors" --data "mnist:$data" --json
+expect 0 out '^fit.at  *i64  *\[4\]$' inspect "$work/keep/last.safetensors"
+expect 1 err 'STATE: .*last.safetensors: batch_size was 8 there, now it is 16' $keep --batch-size 16
+
+"$GEMEL" $long --epochs 1000000 --checkpoint-dir "$work/stop" --out "$work/stopped.safetensors" >"$work/out" 2>"$work/err" &
+id=$!
+tries=0
+while [ ! -e "$work/stop/last.safetensors" ] && [ $tries -lt 200 ]; do sleep 0.05; tries=$((tries + 1)); done
+kill -INT $id
+wait $id
+code=$?
+check '[ $code -eq 130 ] && grep -q "INTERRUPTED: .*resume goes on from .*stop/last.safetensors" "$work/err"'
+expect 0 out '"count": 256' eval "$work/stopped.safetensors" --data "mnist:$data" --json
+
+head -c 5000 "$work/keep/last.safetensors" >"$work/cut"
+mv "$work/cut" "$work/keep/last.safetensors"
+expect 1 err 'FORMAT: .*keep/last.safetensors' $keep
+expect 2 err 'resume needs --checkpoint-dir' train --resume
+
 # What is wrong is named, and nothing is written.
 expect 2 err 'did you mean --epochs' train --epoch 3
 expect 2 err 'there is no "mpl"; did you mean "mlp"' train --model mpl

@@ -5,7 +5,7 @@
  * suggestions for misspelt words and the exit codes are the same everywhere.
  *
  * Results go to standard output, everything else to standard error. Exit codes: 0 success, 1 the work failed, 2 the
- * command line is wrong. Only the public headers of the library are used. */
+ * command line is wrong, 130 stopped by Ctrl-C after saving. Only the public headers of the library are used. */
 #ifndef GEMEL_COMMAND_H
 #define GEMEL_COMMAND_H
 
@@ -14,7 +14,7 @@
 
 #include <gemel/base.h>
 
-enum { CLI_OK = 0, CLI_FAILURE = 1, CLI_USAGE = 2 };
+enum { CLI_OK = 0, CLI_FAILURE = 1, CLI_USAGE = 2, CLI_INTERRUPTED = 130 };
 enum { CLI_MAX_FLAGS = 64, CLI_MAX_OPERANDS = 64 };
 
 /* One flag. `value` is the word that --help shows for its value, NULL for a switch. Lists end with { 0 }. */

@@ -20,7 +20,8 @@ static void print_overview(FILE *to) {
     fprintf(to, "usage: gemel COMMAND [flags] [arguments]\n\ncommands:\n");
     for (int i = 0; i < N_COMMANDS; i++) fprintf(to, "  %-10s  %s\n", commands[i]->name, commands[i]->summary);
     fprintf(to, "\ngemel COMMAND --help says more.\n"
-                "Exit codes: 0 success, 1 the work failed, 2 the command line is wrong.\n");
+                "Exit codes: 0 success, 1 the work failed, 2 the command line is wrong,\n"
+                "130 stopped by Ctrl-C, after saving.\n");
 }
 
 static const cli_command *find_command(const char *name) {
@@ -49,6 +50,7 @@ static int run_command(const cli_command *command, int argc, char **argv) {
     if (help) return cli_help(command), CLI_OK;
     code = command->run(&args);
     int failed = gm_exit_status();
+    if (gm_error_code() == GM_ERROR_INTERRUPTED) return CLI_INTERRUPTED;
     return code ? code : failed;
 }
 

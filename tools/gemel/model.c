@@ -34,8 +34,7 @@ static bool set_classes(gm_pack *p, gm_dataset *d) {
     return gm_pack_set_text(p, "gemel.classes", text);
 }
 
-bool model_save(gm_module *net, const char *name, gm_dataset *d, const char *path) {
-    GM_SCOPE(s);
+gm_pack *model_metadata(const char *name, gm_dataset *d) {
     gm_pack *p = gm_pack_new();
     gm_shape in = gm_dataset_shape(d);
     double mean, std;
@@ -43,8 +42,12 @@ bool model_save(gm_module *net, const char *name, gm_dataset *d, const char *pat
     gm_pack_set_text(p, "gemel.model", name);
     set_format(p, "gemel.input", "%.0f %.0f %.0f", (double)in.d[0], (double)in.d[1], (double)in.d[2]);
     set_format(p, "gemel.scaling", "%.17g %.17g", mean, std, 0);
-    set_classes(p, d);
-    return gm_save_safetensors(gm_state_dict(net), p, path);
+    return set_classes(p, d) ? p : NULL;
+}
+
+bool model_save(gm_module *net, const char *name, gm_dataset *d, const char *path) {
+    GM_SCOPE(s);
+    return gm_save_safetensors(gm_state_dict(net), model_metadata(name, d), path);
 }
 
 static const char *need(const model_file *f, const char *path, const char *key) {

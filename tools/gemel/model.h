@@ -17,6 +17,7 @@ typedef struct {
     int64_t input[3], classes;
     double mean, std;
 } model_file;
+gm_pack *model_metadata(const char *name, gm_dataset *d);
 bool model_save(gm_module *net, const char *name, gm_dataset *d, const char *path);
 bool model_load(model_file *f, const char *path);
 /* The name of class i, or "class i" in `buffer` where the file has none. */

@@ -1,0 +1,219 @@
+/* checkpoint.c: a run in a file, and going on from it.
+ *
+ * last.safetensors holds, by the front of their names: "net." the state dict, "optimizer." its state, "average.",
+ * "schedule", "random" the default stream, "fit.at" the place, "fit.settings" what must be the same, "fit.sums" and
+ * "logged." and "metric." the sums of the epoch begun, "history." the numbers of all epochs. No time, no path. Saving
+ * replaces the file in one step; best.safetensors is written before it, so that it is never older. */
+#include "../math/fp.h"
+#include "run.h"
+#include "gemel/autograd.h"
+#include "gemel/formats.h"
+#include "gemel/ops.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { CHECKPOINT_VERSION = 1, CHECKPOINT_PLACES = 4, CHECKPOINT_SETTINGS = 6 };
+
+bool gm__checkpoint_path(const gm_fit_args *a, const char *name, char *path, size_t bytes) {
+    int n = snprintf(path, bytes, "%s/%s", a->checkpoint_dir, name);
+    return (n > 0 && (size_t)n < bytes) || gm_fail(GM_ERROR_VALUE, "fit: checkpoint_dir is too long");
+}
+
+static bool checkpoint_make_dir(const char *dir) {
+    char part[4096];
+    size_t n = strlen(dir);
+    if (n >= sizeof part) return gm_fail(GM_ERROR_VALUE, "fit: checkpoint_dir is too long");
+    for (size_t i = 1; i <= n; i++) {
+        if (dir[i] != '/' && dir[i]) continue;
+        snprintf(part, sizeof part, "%.*s", (int)i, dir);
+        if (mkdir(part, 0777) && errno != EEXIST && (i == n || errno != EISDIR))
+            return gm_fail(GM_ERROR_IO, "fit: cannot make the directory %s: %s", part, strerror(errno));
+    }
+    return true;
+}
+
+bool gm__checkpoint_check(const gm_fit_args *a) {
+    if (!a->checkpoint_dir)
+        return !a->resume || gm_fail(GM_ERROR_VALUE, "fit: resume needs a checkpoint_dir");
+    if (!*a->checkpoint_dir || a->checkpoint_steps < 0)
+        return gm_fail(GM_ERROR_VALUE, "fit: checkpoint_dir \"%s\", checkpoint_steps %lld", a->checkpoint_dir,
+                       (long long)a->checkpoint_steps);
+    return checkpoint_make_dir(a->checkpoint_dir);
+}
+
+/* ---- saving ---- */
+
+static bool checkpoint_put_all(gm_pack *to, const char *front, gm_pack *from) {
+    char path[1500];
+    for (int64_t i = 0; gm_ok() && i < gm_pack_count(from); i++) {
+        snprintf(path, sizeof path, "%s%s", front, gm_pack_name(from, i));
+        gm_pack_set(to, path, gm_pack_at(from, i));
+    }
+    return gm_ok();
+}
+
+static void checkpoint_settings(const gm__fit_run *r, int64_t *s) {
+    const gm_fit_args *a = r->a;
+    int64_t now[CHECKPOINT_SETTINGS] = { a->batch_size, a->accumulate, a->in_order != 0, (int64_t)a->seed,
+                                         a->epoch_steps, gm_loader_count(r->loader) };
+    memcpy(s, now, sizeof now);
+}
+
+static void checkpoint_put_sums(const gm__fit_run *r, gm_pack *p) {
+    const gm__fit_sums *s = &r->sums;
+    double sums[4] = { s->loss, (double)s->right, (double)s->count, s->labels };
+    gm_pack_set(p, "fit.sums", gm_from_data(GM_SHAPE(4), GM_F64, sums));
+    for (int i = 0; i < s->n_logged; i++) {
+        char name[80];
+        double pair[2] = { s->logged[i].sum, s->logged[i].weight };
+        snprintf(name, sizeof name, "logged.%s", s->logged[i].name);
+        gm_pack_set(p, name, gm_from_data(GM_SHAPE(2), GM_F64, pair));
+    }
+    for (int i = 0; r->a->metrics && r->a->metrics[i]; i++) {
+        char name[96];
+        snprintf(name, sizeof name, "metric.%d", i);
+        gm_pack_set(p, name, gm_metric_state(r->a->metrics[i]));
+    }
+}
+
+static gm_pack *checkpoint_pack(const gm__fit_run *r) {
+    gm_pack *p = gm_pack_new();
+    int64_t at[CHECKPOINT_PLACES] = { CHECKPOINT_VERSION, r->epoch, r->batch, r->step }, settings[CHECKPOINT_SETTINGS];
+    uint64_t random[2];
+    gm_random_state(&random[0], &random[1]);
+    checkpoint_settings(r, settings);
+    checkpoint_put_all(p, "net.", gm_state_dict(r->net));
+    checkpoint_put_all(p, "optimizer.", gm_optimizer_state(r->optimizer));
+    if (r->a->average) checkpoint_put_all(p, "average.", gm_average_state(r->a->average));
+    if (r->a->schedule) gm_pack_set(p, "schedule", gm_schedule_state(r->a->schedule));
+    gm_pack_set(p, "random", gm_from_data(GM_SHAPE(2), GM_U64, random));
+    gm_pack_set(p, "fit.at", gm_from_data(GM_SHAPE(CHECKPOINT_PLACES), GM_I64, at));
+    gm_pack_set(p, "fit.settings", gm_from_data(GM_SHAPE(CHECKPOINT_SETTINGS), GM_I64, settings));
+    checkpoint_put_sums(r, p);
+    gm__history_save(r->history, p);
+    return gm_ok() ? p : NULL;
+}
+
+bool gm__checkpoint_save(gm__fit_run *r) {
+    char path[4200];
+    if (!r->a->checkpoint_dir || !gm_ok()) return gm_ok();
+    GM_SCOPE(s);
+    GM_NO_GRAD;
+    gm_pack *p = checkpoint_pack(r);
+    if (!p || !gm__checkpoint_path(r->a, "last.safetensors", path, sizeof path)) return false;
+    if (!gm_save_safetensors(p, r->a->metadata, path)) return false;
+    r->saved_step = r->step;
+    return true;
+}
+
+bool gm__checkpoint_save_best(const gm__fit_run *r) {
+    char path[4200];
+    if (!r->a->checkpoint_dir || !gm_ok()) return gm_ok();
+    GM_SCOPE(s);
+    return gm__checkpoint_path(r->a, "best.safetensors", path, sizeof path) &&
+           gm_save_safetensors(gm_state_dict(r->net), r->a->metadata, path);
+}
+
+/* ---- going on ---- */
+
+/* A tensor of `n` elements of this dtype; NULL and FORMAT if the file has none. */
+static const void *checkpoint_get(gm_pack *p, const char *path, const char *name, gm_dtype dtype, int64_t n) {
+    gm_tensor *t = gm_ok() && gm_pack_has(p, name) ? gm_get(p, name) : NULL;
+    if (t && gm_dtype_of(t) == dtype && gm_count(t) == n) return gm_data(gm_contiguous(t));
+    if (gm_ok()) gm_fail(GM_ERROR_FORMAT, "fit: %s: no checkpoint: \"%s\" is not there or not as it should be", path, name);
+    return NULL;
+}
+
+/* The entries whose names begin with `front`, without it. */
+static gm_pack *checkpoint_take(gm_pack *p, const char *front) {
+    gm_pack *part = gm_pack_new();
+    size_t n = strlen(front);
+    for (int64_t i = 0; gm_ok() && i < gm_pack_count(p); i++)
+        if (!strncmp(gm_pack_name(p, i), front, n)) gm_pack_set(part, gm_pack_name(p, i) + n, gm_pack_at(p, i));
+    return part;
+}
+
+static bool checkpoint_same_settings(const gm__fit_run *r, const char *path, const int64_t *had) {
+    static const char *const names[CHECKPOINT_SETTINGS] = { "batch_size", "accumulate", "in_order",
+                                                            "seed",       "epoch_steps", "the number of batches" };
+    int64_t now[CHECKPOINT_SETTINGS];
+    checkpoint_settings(r, now);
+    for (int i = 0; i < CHECKPOINT_SETTINGS; i++)
+        if (now[i] != had[i])
+            return gm_fail(GM_ERROR_STATE, "fit: cannot go on from %s: %s was %lld there, now it is %lld", path,
+                           names[i], (long long)had[i], (long long)now[i]);
+    return true;
+}
+
+static bool checkpoint_take_sums(gm__fit_run *r, gm_pack *p, const char *path) {
+    const double *sums = checkpoint_get(p, path, "fit.sums", GM_F64, 4);
+    if (!sums) return false;
+    gm__fit_sums *s = &r->sums;
+    *s = (gm__fit_sums){ sums[0], (int64_t)sums[1], (int64_t)sums[2], sums[3] != 0, 0, 0, { { { 0 }, 0, 0 } } };
+    gm_pack *logged = checkpoint_take(p, "logged.");
+    for (int64_t i = 0; gm_ok() && i < gm_pack_count(logged) && i < FIT_LOGGED; i++) {
+        const double *pair = checkpoint_get(logged, path, gm_pack_name(logged, i), GM_F64, 2);
+        if (!pair) return false;
+        gm__fit_logged *l = &s->logged[s->n_logged++];
+        snprintf(l->name, sizeof l->name, "%s", gm_pack_name(logged, i));
+        l->sum = pair[0], l->weight = pair[1];
+    }
+    for (int i = 0; gm_ok() && r->a->metrics && r->a->metrics[i]; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "metric.%d", i);
+        gm_load_metric_state(r->a->metrics[i], gm_get(p, name));
+    }
+    return gm_ok();
+}
+
+static bool checkpoint_load(gm__fit_run *r, gm_pack *p, const char *path) {
+    const int64_t *at = checkpoint_get(p, path, "fit.at", GM_I64, CHECKPOINT_PLACES);
+    const int64_t *settings = checkpoint_get(p, path, "fit.settings", GM_I64, CHECKPOINT_SETTINGS);
+    const uint64_t *random = checkpoint_get(p, path, "random", GM_U64, 2);
+    if (!gm_ok()) return false;
+    if (at[0] != CHECKPOINT_VERSION)
+        return gm_fail(GM_ERROR_UNSUPPORTED, "fit: %s is a checkpoint of version %lld, this is version %d", path,
+                       (long long)at[0], CHECKPOINT_VERSION);
+    if (at[1] < 0 || at[2] < 0 || at[3] < 0)
+        return gm_fail(GM_ERROR_FORMAT, "fit: %s: epoch %lld, batch %lld, step %lld", path, (long long)at[1],
+                       (long long)at[2], (long long)at[3]);
+    if (!checkpoint_same_settings(r, path, settings) || !checkpoint_take_sums(r, p, path)) return false;
+    gm_load_state_dict(r->net, checkpoint_take(p, "net."));
+    gm_load_optimizer_state(r->optimizer, checkpoint_take(p, "optimizer."));
+    if (r->a->average) gm_load_average_state(r->a->average, checkpoint_take(p, "average."));
+    if (r->a->schedule) gm_load_schedule_state(r->a->schedule, gm_get(p, "schedule"));
+    gm__history_load(r->history, p);
+    if (!gm_ok()) return false;
+    r->epoch = at[1], r->batch = at[2], r->step = r->saved_step = at[3];
+    gm_set_random_state(random[0], random[1]);
+    return true;
+}
+
+/* What keep_best goes back to. */
+static bool checkpoint_load_best(gm__fit_run *r) {
+    char path[4200];
+    struct stat st;
+    if (!r->a->keep_best || !gm__checkpoint_path(r->a, "best.safetensors", path, sizeof path) || stat(path, &st))
+        return gm_ok();
+    gm_pack *best = gm_load_safetensors(path, .copy = 1);
+    gm_release(r->best);
+    r->best = gm_retain(best);
+    return best != NULL;
+}
+
+bool gm__checkpoint_resume(gm__fit_run *r) {
+    char path[4200];
+    struct stat st;
+    if (!r->a->resume || !gm__checkpoint_path(r->a, "last.safetensors", path, sizeof path)) return gm_ok();
+    if (stat(path, &st)) {
+        if (errno == ENOENT) return true; /* a first start with .resume */
+        return gm_fail(GM_ERROR_IO, "fit: cannot read %s: %s", path, strerror(errno));
+    }
+    GM_SCOPE(s);
+    GM_NO_GRAD;
+    gm_pack *p = gm_load_safetensors(path, .copy = 1);
+    return p && checkpoint_load(r, p, path) && checkpoint_load_best(r);
+}

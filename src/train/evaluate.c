@@ -1,0 +1,139 @@
+/* evaluate.c: passes over data without training: evaluating and predicting; sums of a pass. */
+#include "../math/fp.h"
+#include "../base/args.h"
+#include "run.h"
+#include "gemel/autograd.h"
+#include "gemel/ops.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static int fit_stop_wanted; /* atomic: set from signal handlers */
+
+void gm_interrupt(void) { __atomic_store_n(&fit_stop_wanted, 1, __ATOMIC_RELAXED); }
+bool gm__fit_interrupted(void) { return __atomic_exchange_n(&fit_stop_wanted, 0, __ATOMIC_RELAXED); }
+
+/* Examples in a batch: as its first tensor has. */
+int64_t gm__fit_batch_size(const gm_pack *all) {
+    for (int64_t i = 0; i < gm_pack_count(all); i++)
+        return gm_pack_at(all, i) ? gm_size(gm_pack_at(all, i), 0) : gm__fit_batch_size(gm_pack_child(all, i));
+    return 0;
+}
+
+bool gm__fit_count(gm__fit_sums *s, gm_metric *const *metrics, gm_tensor *y, const gm_batch *b, double loss) {
+    int64_t n = gm__fit_batch_size(b->all);
+    gm_tensor *target = b->y;
+    s->loss += loss * (double)n;
+    s->count += n;
+    for (int i = 0; y && target && metrics && metrics[i]; i++) gm_metric_update(metrics[i], y, target);
+    s->labels = y && target && gm_n_dims(y) == 2 && gm_n_dims(target) == 1 && gm_dtype_of(target) == GM_I64;
+    if (!s->labels || !gm_ok()) return gm_ok();
+    GM_NO_GRAD;
+    gm_tensor *best = gm_argmax(y, 1, false), *labels = gm_contiguous(target);
+    const int64_t *got = best ? gm_data(best) : NULL, *want = labels ? gm_data(labels) : NULL;
+    for (int64_t i = 0; got && want && i < n; i++) s->right += got[i] == want[i];
+    return gm_ok();
+}
+
+gm_metrics gm__fit_metrics(const gm__fit_sums *s) {
+    if (!gm_ok() || !s->count) return (gm_metrics){ NAN, NAN, 0 };
+    double n = (double)s->count;
+    return (gm_metrics){ s->loss / n, s->labels ? (double)s->right / n : NAN, s->count };
+}
+
+bool gm_log_metric(const gm_batch *b, const char *name, gm_tensor *value) {
+    if (!gm_ok()) return false;
+    if (!b || !name || !*name || strlen(name) > 50)
+        return gm_fail(GM_ERROR_VALUE, "log_metric: the name \"%.60s\" has to have 1 to 50 bytes", name ? name : "NULL");
+    gm__fit_sums *s = b->reserved[0];
+    double v = gm_item(value);
+    if (!s || !gm_ok()) return gm_ok();
+    int i = 0;
+    while (i < s->n_logged && strcmp(s->logged[i].name, name)) i++;
+    if (i == FIT_LOGGED) return gm_fail(GM_ERROR_VALUE, "log_metric: over %d names", FIT_LOGGED);
+    if (i == s->n_logged) {
+        s->logged[s->n_logged++] = (gm__fit_logged){ .sum = 0 };
+        snprintf(s->logged[i].name, sizeof s->logged[i].name, "%s", name);
+    }
+    s->logged[i].sum += v * s->batch;
+    s->logged[i].weight += s->batch;
+    return true;
+}
+
+static bool evaluate_batch(gm_module *net, gm_batch *b, const gm_evaluate_args *a, gm_step_fn step, void *env,
+                           gm__fit_sums *s) {
+    b->reserved[0] = s;
+    s->batch = (double)gm__fit_batch_size(b->all);
+    gm_tensor *y = step ? NULL : gm_forward(net, b->x);
+    gm_tensor *l = step ? step(env, net, b) : (a->loss ? a->loss : gm_classification_loss)(y, b->y);
+    if (gm_ok() && !l) return gm_fail(GM_ERROR_CALLBACK, "evaluate: the step or loss function returned NULL");
+    double loss = gm_item(l);
+    return gm_ok() && gm__fit_count(s, a->metrics, y, b, loss);
+}
+
+bool gm__fit_evaluate(gm_module *net, gm_dataset *d, const gm_evaluate_args *a, gm_step_fn step, void *env,
+                      gm__fit_sums *s) {
+    GM_SCOPE(scope);
+    GM_NO_GRAD;
+    gm__modes modes = { 0 };
+    gm_loader *l = gm_loader_new(d, .batch_size = a->batch_size ? a->batch_size : 256);
+    if (!gm__modes_switch(&modes, net, false)) l = NULL;
+    if (l) {
+        GM_EACH (b, l) evaluate_batch(net, &b, a, step, env, s);
+    }
+    gm__modes_back(&modes);
+    return gm_ok();
+}
+
+gm_metrics gm_evaluate_with(gm_module *net, gm_dataset *d, const gm_evaluate_args *args) {
+    gm_evaluate_args a = { 0 };
+    gm__fit_sums sums = { 0 };
+    if (!gm_ok() || !gm__args_take("evaluate", &a, sizeof a, args)) return gm__fit_metrics(&sums);
+    gm__fit_evaluate(net, d, &a, NULL, NULL, &sums);
+    return gm__fit_metrics(&sums);
+}
+
+gm_tensor *gm_predict(gm_module *net, gm_tensor *x) {
+    if (!gm_ok()) return NULL;
+    GM_NO_GRAD;
+    gm__modes modes = { 0 };
+    gm_tensor *y = gm__modes_switch(&modes, net, false) ? gm_forward(net, x) : NULL;
+    gm__modes_back(&modes);
+    return gm_ok() ? y : NULL;
+}
+
+/* Outputs of batches are kept in a growing list and joined at the end. */
+typedef struct { gm_tensor **at; int64_t n, capacity; } evaluate_list;
+
+static bool evaluate_add(evaluate_list *l, gm_tensor *y) {
+    if (l->n == l->capacity) {
+        int64_t capacity = l->capacity ? 2 * l->capacity : 16;
+        gm_tensor **at = gm_realloc(l->at, (size_t)capacity * sizeof *at);
+        if (!at) return false;
+        l->at = at, l->capacity = capacity;
+    }
+    l->at[l->n++] = gm_retain(y);
+    return true;
+}
+
+gm_tensor *gm_predict_all(gm_module *net, gm_dataset *d, int32_t batch_size) {
+    if (!gm_ok()) return NULL;
+    GM_NO_GRAD;
+    gm_scope s = gm_scope_open();
+    evaluate_list l = { 0 };
+    gm__modes modes = { 0 };
+    gm_loader *loader = gm_loader_new(d, .batch_size = batch_size ? batch_size : 256);
+    if (loader && gm__modes_switch(&modes, net, false)) {
+        GM_EACH (b, loader) {
+            gm_tensor *y = gm_forward(net, b.x);
+            if (y) evaluate_add(&l, y);
+        }
+    }
+    gm__modes_back(&modes);
+    if (gm_ok() && !l.n) gm_fail(GM_ERROR_VALUE, "predict_all: the data set is empty");
+    gm_tensor *all = gm_ok() ? gm_concat(l.at, (int)l.n, 0) : NULL;
+    for (int64_t i = 0; i < l.n; i++) gm_release(l.at[i]);
+    gm_free(l.at);
+    return gm_return(&s, all);
+}

@@ -1,0 +1,88 @@
+/* run.h: a training that runs, for the files of this room.
+ *
+ * What a checkpoint keeps is exactly what the rest of the run depends on: the net, the optimizer, the schedule, the average,
+ * the random stream, the place (epoch, next batch, step), the sums of the epoch begun, and the history. */
+#ifndef GM_TRAIN_RUN_H
+#define GM_TRAIN_RUN_H
+#include "gemel/extend.h"
+#include "gemel/train.h"
+
+enum { FIT_LOGGED = 32, FIT_VALUES = 160 };
+typedef struct { char name[56]; double sum, weight; } gm__fit_logged;
+
+/* A pass: over the training data of an epoch, or over the validation data. */
+typedef struct {
+    double loss;
+    int64_t right, count;
+    bool labels;
+    int32_t n_logged;
+    double batch; /* examples in the batch at hand */
+    gm__fit_logged logged[FIT_LOGGED];
+} gm__fit_sums;
+
+typedef struct {
+    gm_module *net;
+    const gm_fit_args *a;
+    gm_optimizer *optimizer;
+    gm_loader *loader;
+    gm_history *history;
+    gm_events *events;
+    gm_csv_log *csv;
+    gm_json_log *json;
+    gm_progress *progress;
+    const char *monitor;
+    gm_pack *best;               /* copies of the best epoch's state dict, for keep_best */
+    int64_t epoch, batch, step;  /* the next ones */
+    int64_t saved_step;          /* of the last checkpoint, -1 for none */
+    bool stop;                   /* a callback said so, or patience is over */
+    gm__fit_sums sums, validation;
+    gm_log_value values[FIT_VALUES];
+    char names[FIT_VALUES][72];
+    int64_t n_values;
+} gm__fit_run;
+
+/* ---- modes.c: the training mode of every module of a net ---- */
+
+typedef struct { gm_module *m; bool on; } gm__mode;
+typedef struct { gm__mode *at; int64_t n, capacity; } gm__modes;
+/* Note the modes and switch all. gm__modes_back works while an error is pending. */
+bool gm__modes_switch(gm__modes *modes, gm_module *net, bool on);
+void gm__modes_back(gm__modes *modes);
+
+/* ---- evaluate.c: passes ---- */
+
+/* Add a batch to the sums and the metrics; y may be NULL (no accuracy, no metrics). */
+bool gm__fit_count(gm__fit_sums *s, gm_metric *const *metrics, gm_tensor *y, const gm_batch *b, double loss);
+gm_metrics gm__fit_metrics(const gm__fit_sums *s);
+int64_t gm__fit_batch_size(const gm_pack *all);
+/* One pass in evaluation mode. `step` (with env) instead of the loss if not NULL. */
+bool gm__fit_evaluate(gm_module *net, gm_dataset *d, const gm_evaluate_args *a, gm_step_fn step, void *env,
+                      gm__fit_sums *s);
+/* True once after gm_interrupt. */
+bool gm__fit_interrupted(void);
+
+/* ---- checkpoint.c ---- */
+
+bool gm__checkpoint_check(const gm_fit_args *a);
+bool gm__checkpoint_save(gm__fit_run *r);
+bool gm__checkpoint_save_best(const gm__fit_run *r);
+/* Go on from the last checkpoint if there is one. */
+bool gm__checkpoint_resume(gm__fit_run *r);
+/* DIR/NAME into `path`. */
+bool gm__checkpoint_path(const gm_fit_args *a, const char *name, char *path, size_t bytes);
+
+/* ---- logs.c ---- */
+
+bool gm__logs_open(gm__fit_run *r);
+/* Add the numbers of a pass, those of the metrics included, to r->values, with "" or "val_" in front. */
+void gm__logs_values(gm__fit_run *r, const char *front, const gm_metrics *m, const gm__fit_sums *s);
+void gm__logs_lr(gm__fit_run *r);
+bool gm__logs_write(gm__fit_run *r, const gm_epoch *e);
+void gm__logs_close(gm__fit_run *r);
+
+/* ---- history.c ---- */
+
+bool gm__history_save(const gm_history *h, gm_pack *p);
+bool gm__history_load(gm_history *h, gm_pack *p);
+
+#endif
