@@ -48,8 +48,8 @@ GM_API const char *gm_history_name(const gm_history *h, int index);
 /* The number of epoch 0, 1 ...; NaN where there is none. */
 GM_API double gm_history_at(const gm_history *h, const char *name, int64_t epoch);
 GM_API bool gm_history_put(gm_history *h, const char *name, int64_t epoch, double value);
-/* The epoch with the smallest (largest) number of that name, by more than `margin` better than the best before it; -1 if
- * there is none. */
+/* The epoch with the smallest (largest) number of that name, by more than `margin` better than the best before it; -1
+ * if there is none. */
 GM_API int64_t gm_history_best(const gm_history *h, const char *name, bool maximize, double margin);
 
 /* ---- Callbacks --------------------------------------------------------------------------------------------------- */
@@ -118,8 +118,8 @@ typedef struct {
  * that made it (the net is as before that step); CALLBACK; INTERRUPTED after gm_interrupt; what the net and the files
  * report. Leaves the net in the mode it found.
  *
- * Checkpoints are written whole or not at all. A run that was stopped anywhere, by kill -9 too, and is started again with
- * the same options and .resume goes on from its last checkpoint and ends with the same bits as one that was never
+ * Checkpoints are written whole or not at all. A run that was stopped anywhere, by kill -9 too, and is started again
+ * with the same options and .resume goes on from its last checkpoint and ends with the same bits as one that was never
  * stopped. `epochs` may be larger than before; a change of batch_size, accumulate, seed or the order is a STATE error.
  * best.safetensors holds the net only, as gm_save_safetensors of its state dict does. */
 GM_API bool gm_fit_with(gm_module *net, gm_dataset *d, const gm_fit_args *args);

@@ -123,7 +123,8 @@ bool gm__checkpoint_save_best(const gm__fit_run *r) {
 static const void *checkpoint_get(gm_pack *p, const char *path, const char *name, gm_dtype dtype, int64_t n) {
     gm_tensor *t = gm_ok() && gm_pack_has(p, name) ? gm_get(p, name) : NULL;
     if (t && gm_dtype_of(t) == dtype && gm_count(t) == n) return gm_data(gm_contiguous(t));
-    if (gm_ok()) gm_fail(GM_ERROR_FORMAT, "fit: %s: no checkpoint: \"%s\" is not there or not as it should be", path, name);
+    if (gm_ok())
+        gm_fail(GM_ERROR_FORMAT, "fit: %s: no checkpoint: \"%s\" is not there or not as it should be", path, name);
     return NULL;
 }
 

@@ -45,7 +45,8 @@ gm_metrics gm__fit_metrics(const gm__fit_sums *s) {
 bool gm_log_metric(const gm_batch *b, const char *name, gm_tensor *value) {
     if (!gm_ok()) return false;
     if (!b || !name || !*name || strlen(name) > 50)
-        return gm_fail(GM_ERROR_VALUE, "log_metric: the name \"%.60s\" has to have 1 to 50 bytes", name ? name : "NULL");
+        return gm_fail(GM_ERROR_VALUE, "log_metric: the name \"%.60s\" has to have 1 to 50 bytes",
+                       name ? name : "NULL");
     gm__fit_sums *s = b->reserved[0];
     double v = gm_item(value);
     if (!s || !gm_ok()) return gm_ok();

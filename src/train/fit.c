@@ -232,7 +232,8 @@ static bool fit_measure(gm__fit_run *r, gm_epoch *e) {
     fit_reset_metrics(r);
     r->sums = (gm__fit_sums){ 0 };
     e->values = r->values, e->n_values = r->n_values;
-    for (int64_t i = 0; i < r->n_values; i++) gm_history_put(r->history, r->values[i].name, r->epoch, r->values[i].value);
+    for (int64_t i = 0; i < r->n_values; i++)
+        gm_history_put(r->history, r->values[i].name, r->epoch, r->values[i].value);
     return gm_ok();
 }
 
@@ -316,8 +317,8 @@ static bool fit_check(gm_fit_args *a) {
     if (!a->batch_size) a->batch_size = 32;
     if (!a->accumulate) a->accumulate = 1;
     if (a->batch_size < 1 || a->epochs < 0 || a->epoch_steps < 0 || a->patience < 0)
-        return gm_fail(GM_ERROR_VALUE, "fit: batches of %d, %d epochs of %d steps, patience %d", a->batch_size, a->epochs,
-                       a->epoch_steps, a->patience);
+        return gm_fail(GM_ERROR_VALUE, "fit: batches of %d, %d epochs of %d steps, patience %d", a->batch_size,
+                       a->epochs, a->epoch_steps, a->patience);
     if (a->accumulate < 1 || (a->accumulate & (a->accumulate - 1)))
         return gm_fail(GM_ERROR_VALUE, "fit: accumulate is %d, wanted a power of two", a->accumulate);
     if (!(a->clip_norm >= 0) || !(a->clip_value >= 0) || !(a->min_delta >= 0))

@@ -90,7 +90,8 @@ gm_tensor *gm_metric_table(const gm_metric *m) {
     if (!metric_check(m, "metric_table")) return NULL;
     int64_t c = (int64_t)sqrt((double)m->n);
     if (!m->n || c * c != m->n)
-        return gm_fail(GM_ERROR_STATE, "metric_table: \"%s\" has %lld numbers, no table", m->name, (long long)m->n), NULL;
+        return gm_fail(GM_ERROR_STATE, "metric_table: \"%s\" has %lld numbers, no table", m->name, (long long)m->n),
+               NULL;
     gm_tensor *t = gm_empty(GM_SHAPE(c, c), GM_I64);
     int64_t *to = t ? gm_mutable_data(t) : NULL;
     for (int64_t i = 0; to && i < m->n; i++) to[i] = (int64_t)m->numbers[i];

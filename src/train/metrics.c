@@ -9,7 +9,12 @@
 
 /* ---- outputs and labels of a batch ---- */
 
-typedef struct { double *output; int64_t *label; int64_t n, classes; bool binary; } metrics_batch; /* output [n, classes] */
+typedef struct {
+    double *output;
+    int64_t *label;
+    int64_t n, classes;
+    bool binary;
+} metrics_batch; /* output [n, classes] */
 
 static void metrics_close(metrics_batch *b) {
     gm_free(b->output);
@@ -28,8 +33,10 @@ static bool metrics_labels(const char *op, metrics_batch *b) {
 static bool metrics_open(const char *op, metrics_batch *b, gm_tensor *output, gm_tensor *target) {
     int dims = gm_n_dims(output);
     if (!gm_ok() || (dims != 1 && dims != 2) || gm_count(target) != gm_size(output, 0))
-        return gm_ok() && gm_fail(GM_ERROR_SHAPE, "%s: outputs are [B, C] or [B], labels [B]; these have %lld and %lld "
-                                                  "elements", op, (long long)gm_count(output), (long long)gm_count(target));
+        return gm_ok() && gm_fail(GM_ERROR_SHAPE,
+                                  "%s: outputs are [B, C] or [B], labels [B]; these have %lld and %lld "
+                                  "elements",
+                                  op, (long long)gm_count(output), (long long)gm_count(target));
     b->n = gm_size(output, 0);
     b->classes = dims == 2 ? gm_size(output, 1) : 1;
     b->binary = b->classes == 1;
@@ -75,7 +82,8 @@ static bool metrics_top_k(gm_metric *m, gm_tensor *output, gm_tensor *target) {
     for (int64_t i = 0; ok && i < b.n; i++) {
         const double *x = b.output + i * b.classes;
         int64_t before = 0, label = b.label[i];
-        for (int64_t c = 0; c < b.classes; c++) before += !(x[c] < x[label]) && c != label && (x[c] != x[label] || c < label);
+        for (int64_t c = 0; c < b.classes; c++)
+            before += !(x[c] < x[label]) && c != label && (x[c] != x[label] || c < label);
         s[0] += before < gm_metric_option(m);
     }
     if (ok) s[1] += (double)b.n;
@@ -140,8 +148,12 @@ static double metrics_scored(const double *s, int64_t n, int64_t index, metrics_
     return occur ? total / (double)occur : NAN;
 }
 
-static double metrics_precision_of(const double *s, int64_t n, int64_t o) { return metrics_scored(s, n, o, metrics_precision); }
-static double metrics_recall_of(const double *s, int64_t n, int64_t o) { return metrics_scored(s, n, o, metrics_recall); }
+static double metrics_precision_of(const double *s, int64_t n, int64_t o) {
+    return metrics_scored(s, n, o, metrics_precision);
+}
+static double metrics_recall_of(const double *s, int64_t n, int64_t o) {
+    return metrics_scored(s, n, o, metrics_recall);
+}
 static double metrics_f1_of(const double *s, int64_t n, int64_t o) { return metrics_scored(s, n, o, metrics_f1); }
 
 static double metrics_diagonal(const double *s, int64_t n, int64_t option) {
@@ -223,7 +235,8 @@ static bool metrics_errors(gm_metric *m, gm_tensor *output, gm_tensor *target) {
     if (!gm_shape_equal(gm_shape_of(output), gm_shape_of(target)))
         return gm_fail(GM_ERROR_SHAPE, "metric_%s: output and target have different shapes", square ? "mse" : "mae");
     double *x = gm_alloc((size_t)(2 * n + 1) * sizeof *x);
-    bool ok = x && gm_read(output, GM_F64, x, (size_t)n * sizeof *x) && gm_read(target, GM_F64, x + n, (size_t)n * sizeof *x);
+    bool ok =
+        x && gm_read(output, GM_F64, x, (size_t)n * sizeof *x) && gm_read(target, GM_F64, x + n, (size_t)n * sizeof *x);
     for (int64_t i = 0; ok && i < n; i++) {
         double d = x[i] - x[n + i];
         s[0] += square ? d * d : fabs(d);

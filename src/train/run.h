@@ -1,7 +1,7 @@
 /* run.h: a training that runs, for the files of this room.
  *
- * What a checkpoint keeps is exactly what the rest of the run depends on: the net, the optimizer, the schedule, the average,
- * the random stream, the place (epoch, next batch, step), the sums of the epoch begun, and the history. */
+ * What a checkpoint keeps is exactly what the rest of the run depends on: the net, the optimizer, the schedule, the
+ * average, the random stream, the place (epoch, next batch, step), the sums of the epoch begun, and the history. */
 #ifndef GM_TRAIN_RUN_H
 #define GM_TRAIN_RUN_H
 #include "gemel/extend.h"
