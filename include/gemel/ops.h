@@ -13,6 +13,7 @@
 #include "ops/join.h"
 #include "ops/random.h"
 #include "ops/linalg.h"
+#include "ops/loss.h"
 #include "ops/pool.h"
 #include "ops/norm.h"
 #include "ops/recurrent.h"

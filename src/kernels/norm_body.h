@@ -5,6 +5,7 @@
 #define NR_MAX_ROWS NR_MATH(reduce_max_rows)
 #include "norm_rows.h"
 #include "norm_channels.h"
+#include "ctc.h"
 #undef NR
 #undef NR_MATH
 #undef NR_T

@@ -24,4 +24,13 @@ typedef struct {
     int64_t rows;
 } gm_norm_job;
 
+/* CTC: logp and grad [t, n, c], label [n, s], alpha [n, t, 2 s + 1], loss and g [n]. */
+typedef struct {
+    int64_t t, n, c, s, blank;
+    const void *logp, *g;
+    const int64_t *label, *input_length, *label_length;
+    void *alpha, *loss, *grad, *work; /* work: 2 (2 s + 1) of each n */
+    int32_t zero_infinity, reserved;
+} gm_ctc_job;
+
 #endif

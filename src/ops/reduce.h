@@ -16,5 +16,7 @@ int64_t gm__reduced_count(const gm_shape *x, int64_t mask);
 gm_tensor *gm__unreduce(gm_tensor *y, const gm_shape *x, int64_t mask);
 /* False after a DTYPE error that names gm_cast if x is no float. */
 bool gm__check_float(const gm_tensor *x, const char *op);
+/* The gradient of softmax along dim (not negative), whose result is y. */
+gm_tensor *gm__softmax_grad(gm_tensor *g, gm_tensor *y, int dim);
 
 #endif

@@ -184,3 +184,6 @@ static gm_tensor *softmax_call(const gm_op *op, gm_tensor *x, int dim) {
 
 gm_tensor *gm_softmax(gm_tensor *x, int dim) { return softmax_call(&gm__op_softmax, x, dim); }
 gm_tensor *gm_log_softmax(gm_tensor *x, int dim) { return softmax_call(&gm__op_log_softmax, x, dim); }
+gm_tensor *gm__softmax_grad(gm_tensor *g, gm_tensor *y, int dim) {
+    return gm__call2(&gm__op_softmax_grad, &(softmax_attrs){ dim }, g, y);
+}
