@@ -1,8 +1,9 @@
-/* ctc.h: connectionist temporal classification (Graves 2006), one entry of the batch at a time, for one type; the macros
- * are norm.h's.
+/* ctc.h: connectionist temporal classification (Graves 2006), one entry of the batch at a time, for one type; the
+ * macros are norm.h's.
  *
- * The label sequence is widened by blanks around every label: 2 l + 1 states. alpha[t][s]: the logarithm of the probability
- * of all paths that are in state s at time t. A sum of logarithms is m + log(exp(a - m) + exp(b - m) + exp(c - m)). */
+ * The label sequence is widened by blanks around every label: 2 l + 1 states. alpha[t][s]: the logarithm of the
+ * probability of all paths that are in state s at time t. A sum of logarithms is m + log(exp(a - m) + exp(b - m) +
+ * exp(c - m)). */
 
 GM_INLINE NR_T NR(log_sum3)(NR_T a, NR_T b, NR_T c) {
     const NR_T ab = a > b ? a : b, m = ab > c ? ab : c, low = -(NR_T)__builtin_inf();
@@ -44,7 +45,8 @@ static void NR(ctc_alpha)(const gm_ctc_job *job, int64_t n0, int64_t n1) {
 }
 
 /* beta[s]: the same from behind, without the present step; the probability of being in s at t given the labels is
- * exp(alpha + beta + loss), and the gradient of the loss in logp the negative sum of that over the states of a label. */
+ * exp(alpha + beta + loss), and the gradient of the loss in logp the negative sum of that over the states of a label.
+ */
 GM_INLINE void NR(ctc_step)(const gm_ctc_job *job, int64_t n, int64_t t, int64_t states, const NR_T *after, NR_T *now) {
     const NR_T low = -(NR_T)__builtin_inf(), *logp = (const NR_T *)job->logp + ((t + 1) * job->n + n) * job->c;
     for (int64_t s = 0; s < states; s++) {

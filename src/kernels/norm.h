@@ -1,23 +1,25 @@
 /* norm.h: normalisation and softmax: norm_rows.h and norm_channels.h for float and double. After reduce.h. */
 #ifdef GM_KERNEL_DECLARE
 #define NORM_DECLARE(S)                                                                                                \
-    GM_KERNEL(void, norm_channel_stats_##S, (const gm_channel_job *job, int64_t c0, int64_t c1))                            \
-    GM_KERNEL(void, norm_channel_sums_##S, (const gm_channel_job *job, int64_t c0, int64_t c1))                             \
-    GM_KERNEL(void, norm_channel_apply_##S, (const gm_channel_job *job, int64_t r0, int64_t r1))                            \
-    GM_KERNEL(void, norm_batch_scales_##S, (int64_t c, double eps, const void *mean, const void *var,                 \
-                                            const void *weight, const void *bias, void *scale, void *shift))           \
-    GM_KERNEL(void, norm_batch_slopes_##S, (int64_t c, double eps, double n, const void *var, const void *weight,     \
-                                            const void *sum, void *dot, void *scale, void *shift, void *slope))        \
-    GM_KERNEL(void, norm_rows_square_##S, (int64_t rows, int64_t n, const void *x, void *y))                                \
-    GM_KERNEL(void, norm_rows_spread_##S, (int64_t rows, int64_t n, const void *x, void *y))                                \
-    GM_KERNEL(void, norm_apply_##S, (const gm_norm_job *job, int64_t r0, int64_t r1))                                   \
-    GM_KERNEL(void, norm_apply_grad_##S, (const gm_norm_job *job, int64_t r0, int64_t r1))                              \
+    GM_KERNEL(void, norm_channel_stats_##S, (const gm_channel_job *job, int64_t c0, int64_t c1))                       \
+    GM_KERNEL(void, norm_channel_sums_##S, (const gm_channel_job *job, int64_t c0, int64_t c1))                        \
+    GM_KERNEL(void, norm_channel_apply_##S, (const gm_channel_job *job, int64_t r0, int64_t r1))                       \
+    GM_KERNEL(void, norm_batch_scales_##S, (int64_t c, double eps, const void *mean, const void *var,                  \
+              const void *weight, const void *bias, void *scale, void *shift))                                         \
+    GM_KERNEL(void, norm_batch_slopes_##S, (int64_t c, double eps, double n, const void *var, const void *weight,      \
+              const void *sum, void *dot, void *scale, void *shift, void *slope))                                      \
+    GM_KERNEL(void, norm_rows_square_##S, (int64_t rows, int64_t n, const void *x, void *y))                           \
+    GM_KERNEL(void, norm_rows_spread_##S, (int64_t rows, int64_t n, const void *x, void *y))                           \
+    GM_KERNEL(void, norm_apply_##S, (const gm_norm_job *job, int64_t r0, int64_t r1))                                  \
+    GM_KERNEL(void, norm_apply_grad_##S, (const gm_norm_job *job, int64_t r0, int64_t r1))                             \
     GM_KERNEL(void, norm_columns_##S, (const gm_norm_job *job, int64_t j0, int64_t j1))                                \
-    GM_KERNEL(void, norm_softmax_rows_##S, (int64_t rows, int64_t n, int logarithm, const void *x, void *y, void *stats))   \
-    GM_KERNEL(void, norm_softmax_rows_grad_##S, (int64_t rows, int64_t n, int logarithm, const void *g, const void *y, void *dx)) \
-    GM_KERNEL(void, norm_softmax_stats_##S, (int64_t rows, int64_t n, const void *x, void *stats, void *work))              \
-    GM_KERNEL(void, norm_cross_entropy_grad_##S, (int64_t rows, int64_t n, const void *x, const void *stats,                \
-                                             const int64_t *target, const void *g, void *dx))                          \
+    GM_KERNEL(void, norm_softmax_rows_##S, (int64_t rows, int64_t n, int logarithm, const void *x, void *y,            \
+              void *stats))                                                                                            \
+    GM_KERNEL(void, norm_softmax_rows_grad_##S, (int64_t rows, int64_t n, int logarithm, const void *g,                \
+              const void *y, void *dx))                                                                                \
+    GM_KERNEL(void, norm_softmax_stats_##S, (int64_t rows, int64_t n, const void *x, void *stats, void *work))         \
+    GM_KERNEL(void, norm_cross_entropy_grad_##S, (int64_t rows, int64_t n, const void *x, const void *stats,           \
+              const int64_t *target, const void *g, void *dx))                                                         \
     GM_KERNEL(void, norm_ctc_alpha_##S, (const gm_ctc_job *job, int64_t n0, int64_t n1))                               \
     GM_KERNEL(void, norm_ctc_grad_##S, (const gm_ctc_job *job, int64_t n0, int64_t n1))
 NORM_DECLARE(f32)

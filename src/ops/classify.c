@@ -1,8 +1,8 @@
 /* classify.c: scores against class labels: cross entropy and its gradient in one pass each, picking by label, nll.
  *
- * Rows are [M, C], labels [M] i64. A label equal to `ignore` (where `ignores`) gives 0 and no gradient; any other outside
- * of 0..C-1 is an INDEX error. softmax_nll also gives each row's maximum and sum, from which the gradient is computed
- * without another reduction. */
+ * Rows are [M, C], labels [M] i64. A label equal to `ignore` (where `ignores`) gives 0 and no gradient; any other
+ * outside of 0..C-1 is an INDEX error. softmax_nll also gives each row's maximum and sum, from which the gradient is
+ * computed without another reduction. */
 #include "../math/fp.h"
 #include "loss.h"
 #include "reduce.h"
@@ -25,7 +25,8 @@ static bool pick_check(const gm_op_args *a, const gm_tensor *x, const gm_tensor 
     if (t->dtype != GM_I64)
         return gm_fail(GM_ERROR_DTYPE, "%s: labels are %s, i64 is needed", a->op->name, gm_dtype_name(t->dtype));
     if (x->shape.n == 2 && t->shape.n == 1 && x->shape.d[0] == t->shape.d[0]) return true;
-    return gm_fail(GM_ERROR_SHAPE, "%s: x is %s, labels are %s", a->op->name, gm__tensor_shape_str(x), gm__tensor_shape_str(t));
+    return gm_fail(GM_ERROR_SHAPE, "%s: x is %s, labels are %s", a->op->name, gm__tensor_shape_str(x),
+                   gm__tensor_shape_str(t));
 }
 
 static int32_t pick_infer(const gm_op_args *a, gm_spec *out) {
@@ -233,17 +234,28 @@ const gm_op gm__op_unpick = {
 };
 const gm_op gm__op_softmax_nll = {
     PICK_RECORD("softmax_nll", 2, 2, softmax_nll_infer, softmax_nll_kernel, softmax_nll_grad),
-    .flags = GM_OP_CONTIGUOUS | GM_OP_COMPUTE_F32, .lower = softmax_nll_lower, .saves_in = 3, .saves_out = 2, .diff_in = 1,
-    .cases = (const gm_case[]){ { "[5,4]; i64[5] below 4", &(pick_attrs){ 0, 0, 0 }, 0, GM_CASE_NO_GRAD, 0 },
-                                { "[3,37]; i64[3] below 37", &(pick_attrs){ 1, 2, 0 }, 0, GM_CASE_NO_GRAD, 0 }, { 0 } },
+    .flags = GM_OP_CONTIGUOUS | GM_OP_COMPUTE_F32,
+    .lower = softmax_nll_lower,
+    .saves_in = 3,
+    .saves_out = 2,
+    .diff_in = 1,
+    .diff_out = 1,
+    .cases = (const gm_case[]){ { "[5,4]; i64[5] below 4", &(pick_attrs){ 0, 0, 0 }, 0, 0, 0 },
+                                { "[3,7]; i64[3] below 3", &(pick_attrs){ 1, 2, 0 }, 0, 0, 0 },
+                                { "[2,67]; i64[2] below 67", &(pick_attrs){ 0, 0, 0 }, 0, 0, 0 },
+                                { 0 } },
     .doc = "-log(softmax(x))[label] of each row; the row's maximum and sum, which carry no gradient",
 };
 const gm_op gm__op_softmax_nll_grad = {
     PICK_RECORD("softmax_nll_grad", 4, 1, softmax_nll_grad_infer, softmax_nll_grad_kernel, softmax_nll_second),
-    .flags = GM_OP_CONTIGUOUS | GM_OP_COMPUTE_F32, .saves_in = 7, .diff_in = 3,
-    .cases = (const gm_case[]){ { "[5]; [5,4]; i64[5] below 4; [5,2] positive", &(pick_attrs){ 0, 0, 0 }, 0, GM_CASE_NO_GRAD, 0 },
-                                { "[3]; [3,17]; i64[3] below 17; [3,2] positive", &(pick_attrs){ 1, 2, 0 }, 0, GM_CASE_NO_GRAD, 0 },
-                                { 0 } },
+    .flags = GM_OP_CONTIGUOUS | GM_OP_COMPUTE_F32,
+    .saves_in = 7,
+    .diff_in = 3,
+    .cases =
+        (const gm_case[]){
+            { "[5]; [5,4]; i64[5] below 4; [5,2] positive", &(pick_attrs){ 0, 0, 0 }, 0, GM_CASE_NO_GRAD, 0 },
+            { "[3]; [3,17]; i64[3] below 17; [3,2] positive", &(pick_attrs){ 1, 2, 0 }, 0, GM_CASE_NO_GRAD, 0 },
+            { 0 } },
     .doc = "the gradient of softmax_nll",
 };
 #undef PICK_RECORD
@@ -267,13 +279,15 @@ static bool class_check(const char *op, const gm_tensor *x, const gm_tensor *y, 
     if (o->label_smoothing < 0 || o->label_smoothing > 1)
         return gm_fail(GM_ERROR_VALUE, "%s: a label_smoothing of %g", op, o->label_smoothing);
     if (o->weight && (o->weight->shape.n != 1 || o->weight->shape.d[0] != classes))
-        return gm_fail(GM_ERROR_SHAPE, "%s: weight is %s, there are %lld classes", op, gm__tensor_shape_str(o->weight), (long long)classes);
+        return gm_fail(GM_ERROR_SHAPE, "%s: weight is %s, there are %lld classes", op, gm__tensor_shape_str(o->weight),
+                       (long long)classes);
     if (!gm_is_float(y->dtype)) {
         for (int i = at; i + 1 < s.n; i++) s.d[i] = s.d[i + 1];
         s.n--;
     }
     if (gm_shape_equal(s, y->shape)) return true;
-    return gm_fail(GM_ERROR_SHAPE, "%s: x is %s, labels must be integers of %s or probabilities of x's shape, they are %s %s", op,
+    return gm_fail(GM_ERROR_SHAPE,
+                   "%s: x is %s, labels must be integers of %s or probabilities of x's shape, they are %s %s", op,
                    gm__tensor_shape_str(x), gm__shape_str(&s), gm_dtype_name(y->dtype), gm__tensor_shape_str(y));
 }
 
@@ -287,7 +301,8 @@ static gm_tensor *class_reduce(gm_tensor *l, gm_tensor *w, const gm_tensor *x, c
     }
     gm_tensor *sum = gm_sum(l);
     if (reduction == GM_LOSS_SUM) return gm_cast(sum, x->dtype);
-    if (reduction == GM_LOSS_BATCH_MEAN) return gm_cast(gm_div_scalar(sum, (double)(x->shape.n > 1 ? x->shape.d[0] : 1)), x->dtype);
+    if (reduction == GM_LOSS_BATCH_MEAN)
+        return gm_cast(gm_div_scalar(sum, (double)(x->shape.n > 1 ? x->shape.d[0] : 1)), x->dtype);
     return gm_cast(w ? gm_div(sum, gm_sum(w)) : gm_div_scalar(sum, (double)gm_shape_count(l->shape)), x->dtype);
 }
 

@@ -9,7 +9,8 @@
 #include <string.h>
 
 typedef struct { int64_t blank, zero_infinity; } ctc_attrs;
-static const gm_attr ctc_fields[] = { GM_ATTR(ctc_attrs, blank, I64), GM_ATTR(ctc_attrs, zero_infinity, I64), GM_ATTR_END };
+static const gm_attr ctc_fields[] = { GM_ATTR(ctc_attrs, blank, I64), GM_ATTR(ctc_attrs, zero_infinity, I64),
+                                      GM_ATTR_END };
 
 extern const gm_op gm__op_ctc, gm__op_ctc_grad;
 
@@ -27,9 +28,11 @@ static bool ctc_check(const gm_op_args *a, int first) {
                            gm__tensor_shape_str(x));
     for (int i = first + 1; i < first + 4; i++)
         if (a->in[i]->dtype != GM_I64)
-            return gm_fail(GM_ERROR_DTYPE, "ctc_loss: labels and lengths are i64, not %s", gm_dtype_name(a->in[i]->dtype));
+            return gm_fail(GM_ERROR_DTYPE, "ctc_loss: labels and lengths are i64, not %s",
+                           gm_dtype_name(a->in[i]->dtype));
     if (blank >= 0 && blank < x->shape.d[2]) return true;
-    return gm_fail(GM_ERROR_INDEX, "ctc_loss: blank %lld is not in 0..%lld", (long long)blank, (long long)x->shape.d[2] - 1);
+    return gm_fail(GM_ERROR_INDEX, "ctc_loss: blank %lld is not in 0..%lld", (long long)blank,
+                   (long long)x->shape.d[2] - 1);
 }
 
 static int32_t ctc_infer(const gm_op_args *a, gm_spec *out) {
@@ -127,19 +130,30 @@ const gm_op gm__op_ctc = {
     .size = sizeof(gm_op), .name = "ctc", .version = 1, .min_in = 4, .max_in = 4, .n_out = 2,
     .flags = GM_OP_CONTIGUOUS | GM_OP_COMPUTE_F32, .saves_in = 15, .saves_out = 2, .diff_in = 1,
     .attrs_bytes = sizeof(ctc_attrs), .attrs = ctc_fields, .infer = ctc_infer, .kernel = ctc_kernel, .grad = ctc_grad,
-    /* random lengths may admit no path, and alpha carries no gradient: the loss is checked through gm_ctc_loss */
-    .cases = (const gm_case[]){ { "[5,2,4]; " CTC_CASE, &(ctc_attrs){ 0, 1 }, 0, GM_CASE_NO_GRAD, 0 },
-                                { "[4,2,5]; " CTC_CASE, &(ctc_attrs){ 1, 1 }, 0, GM_CASE_NO_GRAD, 0 }, { 0 } },
+    .diff_out = 1, /* second order: ctc_second refuses */
+    .cases = (const gm_case[]){ { "[5,2,4]; " CTC_CASE, &(ctc_attrs){ 0, 1 }, 0, GM_CASE_NO_SECOND, 0 },
+                                { "[4,2,5]; " CTC_CASE, &(ctc_attrs){ 1, 1 }, 0, GM_CASE_NO_SECOND, 0 }, { 0 } },
     .doc = "connectionist temporal classification: the loss of each entry, and the logarithms of its paths",
 };
 
 const gm_op gm__op_ctc_grad = {
-    .size = sizeof(gm_op), .name = "ctc_grad", .version = 1, .min_in = 6, .max_in = 6, .n_out = 1,
-    .flags = GM_OP_CONTIGUOUS | GM_OP_COMPUTE_F32, .saves_in = 63, .diff_in = 3,
-    .attrs_bytes = sizeof(ctc_attrs), .attrs = ctc_fields, .infer = ctc_grad_infer, .kernel = ctc_grad_kernel,
+    .size = sizeof(gm_op),
+    .name = "ctc_grad",
+    .version = 1,
+    .min_in = 6,
+    .max_in = 6,
+    .n_out = 1,
+    .flags = GM_OP_CONTIGUOUS | GM_OP_COMPUTE_F32,
+    .saves_in = 63,
+    .diff_in = 3,
+    .attrs_bytes = sizeof(ctc_attrs),
+    .attrs = ctc_fields,
+    .infer = ctc_grad_infer,
+    .kernel = ctc_grad_kernel,
     .grad = ctc_second,
     .cases = (const gm_case[]){ { "[2]; [5,2,4]; " CTC_CASE "; [2,5,5]", &(ctc_attrs){ 0, 1 }, 64, GM_CASE_NO_GRAD, 0 },
-                                { "[2]; [4,2,5]; " CTC_CASE "; [2,4,5]", &(ctc_attrs){ 1, 1 }, 64, GM_CASE_NO_GRAD, 0 }, { 0 } },
+                                { "[2]; [4,2,5]; " CTC_CASE "; [2,4,5]", &(ctc_attrs){ 1, 1 }, 64, GM_CASE_NO_GRAD, 0 },
+                                { 0 } },
     .doc = "the gradient of ctc",
 };
 #undef CTC_CASE

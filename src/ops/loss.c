@@ -124,10 +124,12 @@ gm_tensor *gm_cosine_similarity(gm_tensor *a, gm_tensor *b, int dim, double eps)
     return gm__loss_reduce(loss_cosine(gm__loss_wide(a), gm__loss_wide(b), dim, eps), a, GM_LOSS_NONE);
 }
 
-gm_tensor *gm_cosine_embedding_loss_with(gm_tensor *a, gm_tensor *b, gm_tensor *y, const gm_cosine_embedding_loss_args *args) {
+gm_tensor *gm_cosine_embedding_loss_with(gm_tensor *a, gm_tensor *b, gm_tensor *y,
+                                         const gm_cosine_embedding_loss_args *args) {
     gm_cosine_embedding_loss_args o;
     const char *op = "cosine_embedding_loss";
-    if (!gm_ok() || !gm__args_take(op, &o, sizeof o, args) || !gm__loss_check(op, a, b) || !gm__check_tensor(y, op, 3)) return NULL;
+    if (!gm_ok() || !gm__args_take(op, &o, sizeof o, args) || !gm__loss_check(op, a, b) || !gm__check_tensor(y, op, 3))
+        return NULL;
     gm_tensor *c = loss_cosine(gm__loss_wide(a), gm__loss_wide(b), -1, 1e-8);
     if (!c) return NULL;
     if (!gm_shape_equal(c->shape, y->shape)) {

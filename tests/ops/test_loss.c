@@ -74,11 +74,13 @@ static void pairs(void) {
     PAIR_CASE("huber", gm_huber_loss(gm_mul_scalar(x, 2), y, .delta = GM_REAL(0.6)));
     PAIR_CASE("bce", gm_bce(gm_div_scalar(gm_add_scalar(x, 1), 2), half));
     PAIR_CASE("bce_logits", gm_bce_with_logits(gm_mul_scalar(x, 9), half));
-    PAIR_CASE("bce_logits_pos",
-              gm_bce_with_logits(gm_mul_scalar(x, 9), half, .weight = gm_add_scalar(recorded_input(5, GM_SHAPE(7)), 1.5),
-                                 .pos_weight = gm_add_scalar(recorded_input(6, GM_SHAPE(7)), 1.5)));
-    PAIR_CASE("kl", gm_kl_div(gm_log_softmax(x, 1), gm_div_scalar(gm_add_scalar(y, 1.01), 7), .reduction = GM_LOSS_BATCH_MEAN));
-    PAIR_CASE("kl_log", gm_kl_div(gm_log_softmax(x, 1), gm_log_softmax(y, 1), .reduction = GM_LOSS_SUM, .log_target = 1));
+    PAIR_CASE("bce_logits_pos", gm_bce_with_logits(gm_mul_scalar(x, 9), half,
+                                                   .weight = gm_add_scalar(recorded_input(5, GM_SHAPE(7)), 1.5),
+                                                   .pos_weight = gm_add_scalar(recorded_input(6, GM_SHAPE(7)), 1.5)));
+    PAIR_CASE("kl", gm_kl_div(gm_log_softmax(x, 1), gm_div_scalar(gm_add_scalar(y, 1.01), 7),
+                              .reduction = GM_LOSS_BATCH_MEAN));
+    PAIR_CASE("kl_log",
+              gm_kl_div(gm_log_softmax(x, 1), gm_log_softmax(y, 1), .reduction = GM_LOSS_SUM, .log_target = 1));
     PAIR_CASE("hinge_embedding", gm_hinge_embedding_loss(x, sign, .margin = GM_REAL(0.5)));
     PAIR_CASE("hinge", gm_hinge_loss(x, sign));
     PAIR_CASE("cosine", gm_cosine_similarity(x, y, 1, 1e-8));
@@ -97,21 +99,24 @@ static void triplets(void) {
 
 static void ctc(void) {
     GM_SCOPE(all);
-    const int64_t y[] = { 1, 2, 2, 4, 3, 1, 1, 1, 4, 4, 4, 4 }, il[] = { 12, 9, 8 }, tl[] = { 4, 2, 3 }, few[] = { 12, 1, 5 };
+    const int64_t y[] = { 1, 2, 2, 4, 3, 1, 1, 1, 4, 4, 4, 4 }, il[] = { 12, 9, 8 }, tl[] = { 4, 2, 3 },
+                  few[] = { 12, 1, 5 };
     gm_tensor *t = gm_from_data(GM_SHAPE(3, 4), GM_I64, y), *a = gm_from_data(GM_SHAPE(3), GM_I64, il);
     gm_tensor *b = gm_from_data(GM_SHAPE(3), GM_I64, tl), *c = gm_from_data(GM_SHAPE(3), GM_I64, few);
 #define LOGP gm_log_softmax(gm_mul_scalar(x, 2), 2)
     LOSS_CASE("ctc", GM_SHAPE(12, 3, 5), gm_ctc_loss(LOGP, t, a, b));
     LOSS_CASE("ctc_sum", GM_SHAPE(12, 3, 5), gm_ctc_loss(LOGP, t, a, b, .reduction = GM_LOSS_SUM));
     LOSS_CASE("ctc_none", GM_SHAPE(12, 3, 5), gm_ctc_loss(LOGP, t, a, b, .reduction = GM_LOSS_NONE));
-    LOSS_CASE("ctc_zero", GM_SHAPE(12, 3, 5), gm_ctc_loss(LOGP, t, c, b, .reduction = GM_LOSS_NONE, .zero_infinity = 1));
+    LOSS_CASE("ctc_zero", GM_SHAPE(12, 3, 5),
+              gm_ctc_loss(LOGP, t, c, b, .reduction = GM_LOSS_NONE, .zero_infinity = 1));
 #undef LOGP
 }
 
 static void forms_and_narrow_floats(void) {
     GM_SCOPE(scope);
     gm_tensor *(*f)(gm_tensor *, gm_tensor *) = gm_cross_entropy;
-    gm_tensor *x = gm_cast(recorded_input(1, GM_SHAPE(6, 5)), GM_BF16), *y = labels(GM_SHAPE(6), 5), *wide = gm_cast(x, GM_F32);
+    gm_tensor *x = gm_cast(recorded_input(1, GM_SHAPE(6, 5)), GM_BF16), *y = labels(GM_SHAPE(6), 5),
+              *wide = gm_cast(x, GM_F32);
     CHECK(gm_dtype_of(f(x, y)) == GM_BF16 && gm_item(f(x, y)) == gm_item(gm_cast(f(wide, y), GM_BF16)));
     CHECK(gm_item(f(gm_select(wide, 0, 2), gm_select(y, 0, 2))) > 0);
     CHECK(gm_ok(), "%s", gm_error_message());
@@ -136,7 +141,8 @@ static void errors(void) {
     CHECK(refused(gm_mse_loss(x, gm_zeros(GM_SHAPE(10), GM_F32)), GM_ERROR_SHAPE, "alike"));
     CHECK(refused(gm_mse_loss(x, x, .reduction = 9), GM_ERROR_VALUE, "reduction"));
     CHECK(refused(gm_cross_entropy(x, y, .weight = gm_ones(GM_SHAPE(3), GM_F32)), GM_ERROR_SHAPE, "10 classes"));
-    gm_tensor *t = gm_zeros(GM_SHAPE(4, 1, 3), GM_F32), *l = gm_full(GM_SHAPE(1, 2), 7, GM_I64), *n = gm_full(GM_SHAPE(1), 2, GM_I64);
+    gm_tensor *t = gm_zeros(GM_SHAPE(4, 1, 3), GM_F32), *l = gm_full(GM_SHAPE(1, 2), 7, GM_I64),
+              *n = gm_full(GM_SHAPE(1), 2, GM_I64);
     CHECK(refused(gm_ctc_loss(t, l, n, n), GM_ERROR_INDEX, "label 7 at [0, 0]"));
 }
 

@@ -1,8 +1,9 @@
 /* gemel/ops/loss.h: how far predictions are from what they should be.
  *
- * Every loss is gm_X(x, y) with all defaults, a function to pass as a pointer, and gm_X(x, y, .option = ...) in C. `reduction`
- * makes one number of the elements: GM_LOSS_MEAN (the default), GM_LOSS_SUM, or GM_LOSS_NONE to keep them. f16 and bf16 are
- * computed in f32 and the result is rounded once. Sizes must be equal: nothing is broadcast. Formulas: docs/numerics/loss.md. */
+ * Every loss is gm_X(x, y) with all defaults, a function to pass as a pointer, and gm_X(x, y, .option = ...) in C.
+ * `reduction` makes one number of the elements: GM_LOSS_MEAN (the default), GM_LOSS_SUM, or GM_LOSS_NONE to keep them.
+ * f16 and bf16 are computed in f32 and the result is rounded once. Sizes must be equal: nothing is broadcast. Formulas:
+ * docs/numerics/loss.md. */
 #ifndef GEMEL_OPS_LOSS_H
 #define GEMEL_OPS_LOSS_H
 
@@ -14,10 +15,11 @@ extern "C" {
 
 enum { GM_LOSS_MEAN = 0, GM_LOSS_SUM = 1, GM_LOSS_NONE = 2, GM_LOSS_BATCH_MEAN = 3 /* sum / x's first size */ };
 
-/* Scores against classes: the mean of -log(softmax(x)[y]). x [N, C] or [N, C, ...] or [C], y integers of x's shape without C
+/* Scores against classes: the mean of -log(softmax(x)[y]). x [N, C] or [N, C, ...] or [C], y integers of x's shape
+ * without C
  * -> [], or y's shape. y of floats and of x's shape holds probabilities. `weight` [C] per class (the mean is weighted);
- * `label_smoothing` in 0..1 mixes in the uniform distribution; entries whose y is `ignore_index` count for nothing (unlike
- * PyTorch none is ignored unless asked; PyTorch's is -100). INDEX error for any other y outside of 0..C-1. */
+ * `label_smoothing` in 0..1 mixes in the uniform distribution; entries whose y is `ignore_index` count for nothing
+ * (unlike PyTorch none is ignored unless asked; PyTorch's is -100). INDEX error for any other y outside of 0..C-1. */
 typedef struct {
     size_t size;
     gm_tensor *weight;
@@ -30,9 +32,9 @@ GM_API gm_tensor *gm_cross_entropy_with(gm_tensor *x, gm_tensor *y, const gm_cro
 typedef gm_cross_entropy_args gm_nll_loss_args;
 GM_API gm_tensor *gm_nll_loss_with(gm_tensor *x, gm_tensor *y, const gm_nll_loss_args *args);
 
-/* x [...], y [...] of x's shape -> [] (GM_LOSS_NONE: x's shape). `weight` multiplies the elements (broadcast). `beta` 1:
- * where smooth_l1 turns into a line; `delta` 1: where huber does; `margin`: 1 for hinge and hinge_embedding. `pos_weight`
- * multiplies the part of positive examples (broadcast). `log_target`: y of kl_div holds logarithms. */
+/* x [...], y [...] of x's shape -> [] (GM_LOSS_NONE: x's shape). `weight` multiplies the elements (broadcast). `beta`
+ * 1: where smooth_l1 turns into a line; `delta` 1: where huber does; `margin`: 1 for hinge and hinge_embedding.
+ * `pos_weight` multiplies the part of positive examples (broadcast). `log_target`: y of kl_div holds logarithms. */
 typedef struct {
     size_t size;
     gm_tensor *weight, *pos_weight;
@@ -66,8 +68,8 @@ GM_API gm_tensor *gm_cosine_similarity(gm_tensor *a, gm_tensor *b, int dim, doub
 typedef struct { size_t size; double margin; int32_t reduction, reserved; } gm_cosine_embedding_loss_args;
 GM_API gm_tensor *gm_cosine_embedding_loss_with(gm_tensor *a, gm_tensor *b, gm_tensor *y,
                                                 const gm_cosine_embedding_loss_args *args);
-/* anchor, positive, negative [N, D] -> []: max(0, d(a, p) - d(a, n) + margin), d(a, b) the p-norm of a - b + eps. Defaults:
- * margin 1, p 2, eps 1e-6. `swap`: the smaller of d(a, n) and d(p, n). */
+/* anchor, positive, negative [N, D] -> []: max(0, d(a, p) - d(a, n) + margin), d(a, b) the p-norm of a - b + eps.
+ * Defaults: margin 1, p 2, eps 1e-6. `swap`: the smaller of d(a, n) and d(p, n). */
 typedef struct { size_t size; gm_real margin, p, eps; int32_t swap, reduction; } gm_triplet_margin_loss_args;
 GM_API gm_tensor *gm_triplet_margin_loss_with(gm_tensor *anchor, gm_tensor *positive, gm_tensor *negative,
                                               const gm_triplet_margin_loss_args *args);
@@ -118,13 +120,19 @@ GM_API gm_tensor *gm_ctc_loss(gm_tensor *x, gm_tensor *y, gm_tensor *input_lengt
 #  define gm__kl_div(x, y, ...) gm_kl_div_with(x, y, &(gm_kl_div_args){ __VA_ARGS__ })
 #  define gm_hinge_loss(...) gm__hinge_loss(__VA_ARGS__, .size = sizeof(gm_hinge_loss_args))
 #  define gm__hinge_loss(x, y, ...) gm_hinge_loss_with(x, y, &(gm_hinge_loss_args){ __VA_ARGS__ })
-#  define gm_hinge_embedding_loss(...) gm__hinge_embedding_loss(__VA_ARGS__, .size = sizeof(gm_hinge_embedding_loss_args))
-#  define gm__hinge_embedding_loss(x, y, ...) gm_hinge_embedding_loss_with(x, y, &(gm_hinge_embedding_loss_args){ __VA_ARGS__ })
-#  define gm_cosine_embedding_loss(...) gm__cosine_embedding_loss(__VA_ARGS__, .size = sizeof(gm_cosine_embedding_loss_args))
-#  define gm__cosine_embedding_loss(a, b, y, ...) gm_cosine_embedding_loss_with(a, b, y, &(gm_cosine_embedding_loss_args){ __VA_ARGS__ })
-#  define gm_triplet_margin_loss(...) gm__triplet_margin_loss(__VA_ARGS__, .size = sizeof(gm_triplet_margin_loss_args))
-#  define gm__triplet_margin_loss(a, p, n, ...) gm_triplet_margin_loss_with(a, p, n, &(gm_triplet_margin_loss_args){ __VA_ARGS__ })
-#  define gm_ctc_loss(...) gm__ctc_loss(__VA_ARGS__, .size = sizeof(gm_ctc_loss_args))
-#  define gm__ctc_loss(x, y, il, tl, ...) gm_ctc_loss_with(x, y, il, tl, &(gm_ctc_loss_args){ __VA_ARGS__ })
+#    define gm_hinge_embedding_loss(...) \
+        gm__hinge_embedding_loss(__VA_ARGS__, .size = sizeof(gm_hinge_embedding_loss_args))
+#    define gm__hinge_embedding_loss(x, y, ...) \
+        gm_hinge_embedding_loss_with(x, y, &(gm_hinge_embedding_loss_args){ __VA_ARGS__ })
+#    define gm_cosine_embedding_loss(...) \
+        gm__cosine_embedding_loss(__VA_ARGS__, .size = sizeof(gm_cosine_embedding_loss_args))
+#    define gm__cosine_embedding_loss(a, b, y, ...) \
+        gm_cosine_embedding_loss_with(a, b, y, &(gm_cosine_embedding_loss_args){ __VA_ARGS__ })
+#    define gm_triplet_margin_loss(...) \
+        gm__triplet_margin_loss(__VA_ARGS__, .size = sizeof(gm_triplet_margin_loss_args))
+#    define gm__triplet_margin_loss(a, p, n, ...) \
+        gm_triplet_margin_loss_with(a, p, n, &(gm_triplet_margin_loss_args){ __VA_ARGS__ })
+#    define gm_ctc_loss(...)                gm__ctc_loss(__VA_ARGS__, .size = sizeof(gm_ctc_loss_args))
+#    define gm__ctc_loss(x, y, il, tl, ...) gm_ctc_loss_with(x, y, il, tl, &(gm_ctc_loss_args){ __VA_ARGS__ })
 #endif
 #endif
