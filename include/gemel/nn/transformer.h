@@ -27,7 +27,8 @@ typedef struct {
  * value [B, S, value_dim], mask, key_mask } -> { y [B, T, dim] }; with the query alone, itself. Parameters:
  * in_proj_weight [3 dim, dim] (xavier uniform), in_proj_bias [3 dim] (zeros), out_proj.weight, out_proj.bias. VALUE
  * unless heads divides dim. */
-GM_API gm_module *gm_nn_multihead_attention_with(int64_t dim, int64_t heads, const gm_nn_multihead_attention_args *args);
+GM_API gm_module *gm_nn_multihead_attention_with(int64_t dim, int64_t heads,
+                                                 const gm_nn_multihead_attention_args *args);
 
 /* Defaults: feedforward 2048, dropout 0.1, eps 1e-5, relu. `norm_first`: norms before attention and feed-forward, not
  * behind the sums. `causal`: of self-attention. `final_norm`: of encoder and decoder: a norm behind the last layer. */
