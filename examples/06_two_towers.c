@@ -57,7 +57,7 @@ static gm_pack *pairs(int64_t n, gm_tensor *user_lens, gm_tensor *article_lens) 
 static gm_tensor *contrast(gm_tensor *score) {
     gm_tensor *own = gm_arange(0, (double)gm_size(score, 0), 1, GM_I64);
     gm_tensor *both =
-        gm_add(gm_classification_loss(score, own), gm_classification_loss(gm_transpose(score, 0, 1), own));
+        gm_add(gm_cross_entropy(score, own), gm_cross_entropy(gm_transpose(score, 0, 1), own));
     return gm_mul_scalar(both, 0.5);
 }
 

@@ -46,7 +46,7 @@ static double round_of(run *r) {
     double begin = now_us();
     for (int i = 0; i < STEPS; i++) {
         GM_SCOPE(s);
-        gm_tensor *loss = gm_classification_loss(gm_forward(r->net, r->x), r->y);
+        gm_tensor *loss = gm_cross_entropy(gm_forward(r->net, r->x), r->y);
         gm_backward(loss);
         gm_step(r->opt);
         r->loss[i] = gm_item(loss);

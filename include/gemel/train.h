@@ -15,8 +15,6 @@ extern "C" {
 
 /* A loss: outputs [B, ...], targets [B, ...] -> [], the mean over the batch. */
 typedef gm_tensor *(*gm_loss_fn)(gm_tensor *output, gm_tensor *target);
-/* The default: minus the mean log-softmax of the right class. Logits [B, C], labels i64 [B] in 0..C-1 -> []. */
-GM_API gm_tensor *gm_classification_loss(gm_tensor *logits, gm_tensor *labels);
 
 /* A training step of one's own: from a batch to the loss. Validation calls it too, without gradients. */
 typedef gm_tensor *(*gm_step_fn)(void *env, gm_module *net, const gm_batch *b);
@@ -77,7 +75,7 @@ typedef struct { gm_callback_fn fn; void *env; } gm_callback;
 
 typedef struct {
     size_t size;
-    gm_loss_fn loss;         /* default gm_classification_loss */
+    gm_loss_fn loss;         /* default gm_cross_entropy: logits [B, C], labels i64 [B] */
     gm_step_fn step;         /* instead of loss(forward(net, b.x), b.y) */
     void *env;               /* for step and on_epoch */
     gm_epoch_fn on_epoch;

@@ -67,7 +67,7 @@ static bool evaluate_batch(gm_module *net, gm_batch *b, const gm_evaluate_args *
     b->reserved[0] = s;
     s->batch = (double)gm__fit_batch_size(b->all);
     gm_tensor *y = step ? NULL : gm_forward(net, b->x);
-    gm_tensor *l = step ? step(env, net, b) : (a->loss ? a->loss : gm_classification_loss)(y, b->y);
+    gm_tensor *l = step ? step(env, net, b) : (a->loss ? a->loss : gm_cross_entropy)(y, b->y);
     if (gm_ok() && !l) return gm_fail(GM_ERROR_CALLBACK, "evaluate: the step or loss function returned NULL");
     double loss = gm_item(l);
     return gm_ok() && gm__fit_count(s, a->metrics, y, b, loss);

@@ -14,25 +14,6 @@
 #include <string.h>
 #include <time.h>
 
-gm_tensor *gm_classification_loss(gm_tensor *logits, gm_tensor *labels) {
-    if (!gm_ok()) return NULL;
-    if (gm_n_dims(logits) != 2 || gm_n_dims(labels) != 1 || gm_size(logits, 0) != gm_size(labels, 0))
-        return gm_fail(GM_ERROR_SHAPE, "classification_loss: logits are [B, C], labels [B]"), NULL;
-    gm_scope s = gm_scope_open();
-    int64_t n = gm_size(logits, 0), classes = gm_size(logits, 1);
-    const int64_t *label = gm_dtype_of(labels) == GM_I64 ? gm_data(gm_contiguous(labels)) : NULL;
-    if (gm_ok() && !label) gm_fail(GM_ERROR_DTYPE, "classification_loss: labels are i64");
-    for (int64_t i = 0; gm_ok() && i < n; i++)
-        if (label[i] < 0 || label[i] >= classes)
-            gm_fail(GM_ERROR_INDEX, "classification_loss: label %lld is %lld, there are %lld classes", (long long)i,
-                    (long long)label[i], (long long)classes);
-    gm_tensor *top = gm_ok() ? gm_detach(gm_max_dim(logits, 1, true)) : NULL; /* the loss does not depend on it */
-    gm_tensor *low = gm_sub(logits, top), *sum = gm_log(gm_sum_dim(gm_exp(low), 1, true));
-    gm_tensor *hot = gm_eq(gm_unsqueeze(labels, 1), gm_arange(0, (double)classes, 1, GM_I64));
-    gm_tensor *taken = gm_mul(gm_sub(low, sum), gm_cast(hot, gm_dtype_of(logits)));
-    return gm_return(&s, gm_div_scalar(gm_neg(gm_sum(taken)), (double)n));
-}
-
 static double fit_seconds(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -52,7 +33,7 @@ static bool fit_call(gm__fit_run *r, gm_moment moment, double loss, const gm_epo
 static gm_tensor *fit_loss(gm__fit_run *r, const gm_batch *b, gm_tensor **y) {
     *y = r->a->step ? NULL : gm_forward(r->net, b->x);
     gm_tensor *l = r->a->step ? r->a->step(r->a->env, r->net, b)
-                              : (r->a->loss ? r->a->loss : gm_classification_loss)(*y, b->y);
+                              : (r->a->loss ? r->a->loss : gm_cross_entropy)(*y, b->y);
     if (gm_ok() && !l) gm_fail(GM_ERROR_CALLBACK, "fit: the step or loss function returned NULL");
     return gm_ok() ? l : NULL;
 }

@@ -58,24 +58,6 @@ static void learns_the_same_for_any_threads(void) {
     }
 }
 
-/* Against the formula in f64, and its gradient (softmax minus one-hot) / B. */
-static void classification_loss(void) {
-    GM_SCOPE(s);
-    double x[2][3] = { { 1, 2, 3 }, { 1000, 0, -1000 } };
-    int64_t y[2] = { 1, 0 };
-    gm_tensor *logits = gm_from_data(GM_SHAPE(2, 3), GM_F64, x), *labels = gm_from_data(GM_SHAPE(2), GM_I64, y);
-    gm_set_requires_grad(logits, true);
-    gm_tensor *loss = gm_classification_loss(logits, labels);
-    double sum = exp(-2) + exp(-1) + 1;
-    CHECK(fabs(gm_item(loss) - (1 + log(sum)) / 2) < 1e-14, "%.17g", gm_item(loss));
-    gm_backward(loss);
-    const double *g = gm_data(gm_gradient_of(logits));
-    CHECK(fabs(g[0] - exp(-2) / sum / 2) < 1e-14 && fabs(g[1] - (exp(-1) / sum - 1) / 2) < 1e-14 && g[3] == 0);
-    y[0] = 3;
-    CHECK(!gm_classification_loss(logits, gm_from_data(GM_SHAPE(2), GM_I64, y)) && gm_error_code() == GM_ERROR_INDEX);
-    gm_error_clear();
-}
-
 static gm_tensor *broken(gm_tensor *y, gm_tensor *t) { return (void)t, gm_sum(gm_mul_scalar(y, NAN)); }
 
 static void a_loss_that_is_nan(void) {
@@ -113,7 +95,6 @@ static void shuffling(void) {
 
 int main(void) {
     RUN(learns_the_same_for_any_threads);
-    RUN(classification_loss);
     RUN(a_loss_that_is_nan);
     RUN(shuffling);
     return check_done();
