@@ -123,5 +123,6 @@ GM_API size_t gm_summary_text(gm_module *net, gm_shape input, const gm_summary_a
 #include "nn/layers.h"
 #include "nn/norms.h"
 #include "nn/recurrent.h"
+#include "nn/transformer.h"
 
 #endif

@@ -27,8 +27,8 @@ typedef gm_nn_recurrent_args gm_nn_rnn_args, gm_nn_lstm_args, gm_nn_gru_args;
  * the others by name and optional: h and c (LSTM) [layers D, B, hidden], states at the start (zeros) and at the end;
  * lengths i64 [B], 1..T: steps behind a sequence's end give zeros and do not touch its state.
  * Parameters: weight_ih_l0 [G hidden, in], weight_hh_l0 [G hidden, hidden], bias_ih_l0, bias_hh_l0 [G hidden]; for
- * layer 1 _l1 ..., backwards _l0_reverse ...; uniform in 1 / sqrt(hidden) of 0. Cells and gates: gemel/ops/recurrent.h.
- */
+ * layer 1 _l1 ..., backwards _l0_reverse ...; uniform in 1 / sqrt(hidden) of 0. Cells and gates:
+ * gemel/ops/recurrent.h. */
 GM_API gm_module *gm_nn_rnn_with(int64_t in, int64_t hidden, const gm_nn_rnn_args *args);
 GM_API gm_module *gm_nn_lstm_with(int64_t in, int64_t hidden, const gm_nn_lstm_args *args);
 GM_API gm_module *gm_nn_gru_with(int64_t in, int64_t hidden, const gm_nn_gru_args *args);
