@@ -3,6 +3,8 @@
 #define GEMEL_DATA_H
 
 #include "data/dataset.h"
+#include "data/files.h"
+#include "data/image.h"
 #include "data/loader.h"
 #include "data/pipeline.h"
 

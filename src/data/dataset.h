@@ -79,6 +79,9 @@ gm_dice gm__dice_of(uint64_t seed, gm__pass pass, int64_t index);
 /* 0..n-1 in the order of (seed, pass), which the caller frees. */
 int64_t *gm__permutation(uint64_t seed, gm__pass pass, int64_t n);
 
+/* Strings "0" to the largest of the labels i64 [N]; a VALUE error that begins with `op` for one below 0. */
+gm_tensor *gm__number_names(const char *op, gm_tensor *labels);
+
 /* What each pixel value becomes: ((i / 255) - mean) / std in f64, rounded once. */
 void gm__pixel_table(double mean, double std, float *table);
 

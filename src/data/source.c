@@ -1,10 +1,7 @@
 /* source.c: data sets that begin a pipeline: tensors in memory, callbacks, generators. */
 #include "../math/fp.h"
 #include "dataset.h"
-#include "gemel/formats.h"
 #include "gemel/ops.h"
-
-#include <stdlib.h>
 
 /* ---- tensors ---- */
 
@@ -101,34 +98,6 @@ gm_dataset *gm_dataset_of(gm_tensor *x, gm_tensor *y) {
     if (!gm_ok()) return NULL;
     gm_scope s = gm_scope_open();
     return gm_return(&s, gm_dataset_of_pack(GM_PACK({ "x", x, NULL }, { "y", y, NULL })));
-}
-
-/* ---- published ones ---- */
-
-static gm_dataset *source_mnist(const char *dir, gm_data_split split, const char *const *classes, double mean,
-                                double std) {
-    if (!gm_ok()) return NULL;
-    if (!dir || (split != GM_SPLIT_TRAIN && split != GM_SPLIT_TEST))
-        return gm_fail(GM_ERROR_VALUE, "mnist: folder %s, split %d", dir ? dir : "NULL", split), NULL;
-    gm_scope s = gm_scope_open();
-    gm_pack *files = gm_load_mnist(dir, split == GM_SPLIT_TEST);
-    gm_tensor *x = gm_unsqueeze(gm_get(files, "images"), 1), *y = gm_cast(gm_get(files, "labels"), GM_I64);
-    gm_dataset *d = gm_dataset_of(x, y);
-    gm_dataset_set_classes(d, gm_strings(classes, 10));
-    gm_dataset_set_scaling(d, mean, std);
-    return gm_return(&s, gm_ok() ? d : NULL);
-}
-
-gm_dataset *gm_mnist(const char *dir, gm_data_split split) {
-    static const char *const digits[] = { "0", "1", "2", "3", "4", "5", "6", "7", "8", "9" };
-    return source_mnist(dir, split, digits, 0.1307, 0.3081);
-}
-
-gm_dataset *gm_fashion_mnist(gm_data_split split) {
-    static const char *const clothes[] = { "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
-                                           "Sandal",      "Shirt",   "Sneaker",  "Bag",   "Ankle boot" };
-    const char *dir = getenv("GM_FASHION_MNIST");
-    return source_mnist(dir && *dir ? dir : "/usr/share/datasets/fashion-mnist", split, clothes, 0.286, 0.353);
 }
 
 /* ---- callbacks ---- */

@@ -1,0 +1,232 @@
+/* folder.c: pictures in folders of classes. The names are listed and sorted when the data set is made; pictures are
+ * read and decoded when they are asked for, in any thread. */
+#include "../math/fp.h"
+#include "../base/args.h"
+#include "dataset.h"
+#include "gemel/formats.h"
+#include "gemel/ops.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+enum { FOLDER_PATH = 4096, FOLDER_DEPTH = 16, FOLDER_TENTH = 10 };
+
+/* Names that grow, sorted as bytes. */
+typedef struct {
+    char **names;
+    int64_t n, capacity;
+} folder_list;
+typedef struct {
+    char *path;
+    int64_t label;
+} folder_file;
+typedef struct {
+    folder_file *files;
+    int64_t n, capacity;
+    gm_image_folder_args args;
+} folder_state;
+
+/* ---- lists ---- */
+
+static void folder_list_free(folder_list *l) {
+    for (int64_t i = 0; i < l->n; i++) gm_free(l->names[i]);
+    gm_free(l->names);
+    *l = (folder_list){ 0 };
+}
+
+static bool folder_list_add(folder_list *l, const char *name) {
+    if (l->n == l->capacity) {
+        int64_t capacity = l->capacity ? 2 * l->capacity : 16;
+        char **names = gm_realloc(l->names, (size_t)capacity * sizeof *names);
+        if (!names) return false;
+        l->names = names, l->capacity = capacity;
+    }
+    char *copy = gm_strdup(name);
+    if (copy) l->names[l->n++] = copy;
+    return copy != NULL;
+}
+
+static int folder_by_name(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+
+static void folder_list_sort(folder_list *l) {
+    if (l->n) qsort(l->names, (size_t)l->n, sizeof *l->names, folder_by_name);
+}
+
+/* ---- directories ---- */
+
+static bool folder_join(char *path, const char *dir, const char *name) {
+    return snprintf(path, FOLDER_PATH, "%s/%s", dir, name) < FOLDER_PATH ||
+           gm_fail(GM_ERROR_IO, "image_folder: the path %.200s... is too long", dir);
+}
+
+static bool folder_is_dir(const char *path) {
+    struct stat s;
+    return !stat(path, &s) && S_ISDIR(s.st_mode);
+}
+
+static bool folder_has(const char *dir, const char *name, char *path) {
+    return folder_join(path, dir, name) && folder_is_dir(path);
+}
+
+static bool folder_is_picture(const char *name) {
+    const char *dot = strrchr(name, '.');
+    return dot && (!strcasecmp(dot, ".jpg") || !strcasecmp(dot, ".jpeg") || !strcasecmp(dot, ".png"));
+}
+
+/* Folders and pictures of a directory, sorted; hidden ones and others are passed over. */
+static bool folder_read(const char *dir, folder_list *folders, folder_list *pictures) {
+    DIR *d = opendir(dir);
+    if (!d)
+        return gm_fail(GM_ERROR_IO,
+                       "image_folder: cannot read the folder %s (DIR/CLASS/PICTURE.jpg or .png is expected)", dir);
+    char path[FOLDER_PATH];
+    bool ok = true;
+    for (struct dirent *e; ok && (e = readdir(d));) {
+        if (e->d_name[0] == '.' || !(ok = folder_join(path, dir, e->d_name))) continue;
+        if (folder_is_dir(path)) ok = folder_list_add(folders, e->d_name);
+        else if (folder_is_picture(e->d_name)) ok = folder_list_add(pictures, e->d_name);
+    }
+    closedir(d);
+    folder_list_sort(folders);
+    folder_list_sort(pictures);
+    return ok;
+}
+
+/* ---- files ---- */
+
+static bool folder_add(folder_state *s, const char *path, int64_t label) {
+    if (s->n == s->capacity) {
+        int64_t capacity = s->capacity ? 2 * s->capacity : 256;
+        folder_file *files = gm_realloc(s->files, (size_t)capacity * sizeof *files);
+        if (!files) return false;
+        s->files = files, s->capacity = capacity;
+    }
+    char *copy = gm_strdup(path);
+    if (copy) s->files[s->n++] = (folder_file){ copy, label };
+    return copy != NULL;
+}
+
+static bool folder_walk(folder_state *s, const char *dir, int64_t label, int depth) {
+    folder_list folders = { 0 }, pictures = { 0 };
+    char path[FOLDER_PATH];
+    bool ok =
+        depth < FOLDER_DEPTH || gm_fail(GM_ERROR_IO, "image_folder: %s lies over %d folders deep", dir, FOLDER_DEPTH);
+    ok = ok && folder_read(dir, &folders, &pictures);
+    for (int64_t i = 0; ok && i < pictures.n; i++)
+        ok = folder_join(path, dir, pictures.names[i]) && folder_add(s, path, label);
+    for (int64_t i = 0; ok && i < folders.n; i++)
+        ok = folder_join(path, dir, folders.names[i]) && folder_walk(s, path, label, depth + 1);
+    folder_list_free(&folders);
+    folder_list_free(&pictures);
+    return ok;
+}
+
+/* Of the files from `first` on keep every tenth, or the others. */
+static void folder_split(folder_state *s, int64_t first, bool test) {
+    int64_t n = first;
+    for (int64_t i = first; i < s->n; i++)
+        if (((i - first) % FOLDER_TENTH == FOLDER_TENTH - 1) == test) s->files[n++] = s->files[i];
+        else gm_free(s->files[i].path);
+    s->n = n;
+}
+
+/* The classes in `dir`; `split` where its files are to be divided. */
+static gm_tensor *folder_scan(folder_state *s, const char *dir, bool split) {
+    folder_list classes = { 0 }, loose = { 0 };
+    char path[FOLDER_PATH];
+    bool ok = folder_read(dir, &classes, &loose);
+    if (ok && !classes.n)
+        ok = gm_fail(GM_ERROR_IO,
+                     "image_folder: %s has no folders%s: one for each class is expected, "
+                     "DIR/CLASS/PICTURE.jpg or .png",
+                     dir, loose.n ? ", only pictures" : "");
+    for (int64_t i = 0; ok && i < classes.n; i++) {
+        int64_t first = s->n;
+        ok = folder_join(path, dir, classes.names[i]) && folder_walk(s, path, i, 1);
+        if (ok && s->n == first)
+            ok = gm_fail(GM_ERROR_IO, "image_folder: the class %s has no pictures (.jpg, .jpeg, .png)", path);
+        if (ok && split) folder_split(s, first, s->args.part == GM_FOLDER_TEST);
+    }
+    gm_tensor *names = ok ? gm_strings((const char *const *)classes.names, classes.n) : NULL;
+    folder_list_free(&classes);
+    folder_list_free(&loose);
+    return names;
+}
+
+/* The folder of the part that is wanted; *split if there is none and the files are to be divided. */
+static void folder_of_part(const char *dir, gm_folder_part part, char *path, bool *split) {
+    static const char *const tests[] = { "test", "val", "valid" };
+    char other[FOLDER_PATH];
+    *split = false;
+    bool train = part && folder_has(dir, "train", other), test = false;
+    for (int i = 0; part && i < 3 && !test; i++) test = folder_has(dir, tests[i], path);
+    if (train && part == GM_FOLDER_TRAIN) snprintf(path, FOLDER_PATH, "%s", other);
+    if (train && test) return;
+    snprintf(path, FOLDER_PATH, "%s", train ? other : dir);
+    *split = part != GM_FOLDER_ALL;
+}
+
+/* ---- elements ---- */
+
+/* Resized until it covers height x width, and the middle of that. */
+static gm_tensor *folder_cover(gm_tensor *x, int64_t height, int64_t width) {
+    int64_t h = gm_size(x, 0), w = gm_size(x, 1);
+    if (h == height && w == width) return x;
+    double scale = (double)height / (double)h, other = (double)width / (double)w;
+    if (other > scale) scale = other;
+    int64_t nh = (int64_t)__builtin_rint((double)h * scale), nw = (int64_t)__builtin_rint((double)w * scale);
+    x = gm_image_resize(x, nh < height ? height : nh, nw < width ? width : nw, GM_BILINEAR);
+    return gm_image_center_crop(x, height, width);
+}
+
+static gm_pack *folder_get(void *env, int64_t index) {
+    const folder_state *s = env;
+    const folder_file *f = &s->files[index];
+    gm_tensor *x = gm_read_image(f->path, .channels = s->args.channels);
+    if (s->args.height) {
+        x = folder_cover(x, s->args.height, s->args.width);
+        x = gm_contiguous(gm_permute(x, (int32_t[]){ 2, 0, 1 }, 3));
+    }
+    return GM_PACK({ "x", x, NULL }, { "y", gm_scalar_i64(f->label, GM_I64), NULL });
+}
+
+static int64_t folder_count(void *env) { return ((folder_state *)env)->n; }
+
+static void folder_free(void *env) {
+    folder_state *s = env;
+    for (int64_t i = 0; i < s->n; i++) gm_free(s->files[i].path);
+    gm_free(s->files);
+    gm_free(s);
+}
+
+static bool folder_check(const char *dir, gm_image_folder_args *a) {
+    if (!dir) return gm_fail(GM_ERROR_VALUE, "image_folder: the folder is NULL");
+    if (!a->channels) a->channels = 3;
+    if (a->channels != 1 && a->channels != 3)
+        return gm_fail(GM_ERROR_VALUE, "image_folder: %d channels; 1 or 3", a->channels);
+    if (a->height < 0 || a->width < 0 || !a->height != !a->width)
+        return gm_fail(GM_ERROR_VALUE, "image_folder: pictures of %dx%d", a->height, a->width);
+    if (a->part < GM_FOLDER_ALL || a->part > GM_FOLDER_TEST)
+        return gm_fail(GM_ERROR_VALUE, "image_folder: part %d", a->part);
+    return true;
+}
+
+gm_dataset *gm_image_folder_with(const char *dir, const gm_image_folder_args *args) {
+    gm_image_folder_args a = { 0 };
+    if (!gm_ok() || !gm__args_take("image_folder", &a, sizeof a, args) || !folder_check(dir, &a)) return NULL;
+    GM_SCOPE(scope);
+    char path[FOLDER_PATH];
+    bool split;
+    folder_state *s = gm_alloc(sizeof *s);
+    if (!s) return NULL;
+    s->args = a;
+    folder_of_part(dir, a.part, path, &split);
+    gm_tensor *names = folder_scan(s, path, split);
+    gm_dataset *d = gm_dataset_custom(folder_count, folder_get, s, folder_free); /* frees s in any case */
+    if (!gm_ok() || !gm_dataset_set_classes(d, names)) return NULL;
+    return gm_return(&scope, d);
+}
