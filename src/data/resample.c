@@ -82,8 +82,8 @@ static inline uint8_t resample_round(int32_t sum) {
 }
 
 /* One row; k is a constant where this is inlined. */
-static inline __attribute__((always_inline)) void resample_row_of(const uint8_t *from, uint8_t *to, const resample_plan *p,
-                                                                int k) {
+static inline __attribute__((always_inline)) void resample_row_of(const uint8_t *from, uint8_t *to,
+                                                                  const resample_plan *p, int k) {
     for (int64_t i = 0; i < p->n; i++, to += k) {
         const uint8_t *at = from + p->first[i] * k;
         const int32_t *w = p->fixed + i * p->room;
