@@ -52,7 +52,7 @@ typedef struct {
     int32_t separator; /* a character; 0: a comma */
     int32_t no_header; /* the first line is data; columns are called "0", "1" ... */
     gm_dtype floats;   /* dtype of columns with fractions or missing values: GM_F32 (default) or GM_F64 */
-    int32_t reserved;
+    int32_t guess_header; /* the first line is data if one of its fields is a number */
     const char
         *numbers; /* names "age,height" of columns that must be numbers (an error shows where one is not); "*": all */
     const char *strings; /* names of columns that stay text, whatever they hold */

@@ -68,8 +68,16 @@ static bool folder_is_dir(const char *path) {
     return !stat(path, &s) && S_ISDIR(s.st_mode);
 }
 
+/* True if dir/name, which becomes `path`, is a folder of folders. */
 static bool folder_has(const char *dir, const char *name, char *path) {
-    return folder_join(path, dir, name) && folder_is_dir(path);
+    if (!folder_join(path, dir, name) || !folder_is_dir(path)) return false;
+    char below[FOLDER_PATH];
+    DIR *d = opendir(path);
+    bool has = false;
+    for (struct dirent *e; d && !has && (e = readdir(d));)
+        has = e->d_name[0] != '.' && folder_join(below, path, e->d_name) && folder_is_dir(below);
+    if (d) closedir(d);
+    return has;
 }
 
 static bool folder_is_picture(const char *name) {
@@ -125,13 +133,25 @@ static bool folder_walk(folder_state *s, const char *dir, int64_t label, int dep
     return ok;
 }
 
-/* Of the files from `first` on keep every tenth, or the others. */
+/* Of the files from `first` on keep every tenth (of less than ten the last), or the others. */
 static void folder_split(folder_state *s, int64_t first, bool test) {
-    int64_t n = first;
-    for (int64_t i = first; i < s->n; i++)
-        if (((i - first) % FOLDER_TENTH == FOLDER_TENTH - 1) == test) s->files[n++] = s->files[i];
-        else gm_free(s->files[i].path);
+    int64_t n = first, count = s->n - first, step = count < FOLDER_TENTH ? count : FOLDER_TENTH;
+    for (int64_t i = 0; i < count; i++)
+        if ((count > 1 && i % step == step - 1) == test) s->files[n++] = s->files[first + i];
+        else gm_free(s->files[first + i].path);
     s->n = n;
+}
+
+/* The label of a folder: its place in .classes, or in the list of folders. */
+static int64_t folder_label(const folder_state *s, const char *path, const char *name, int64_t place) {
+    gm_tensor *classes = s->args.classes;
+    int64_t n = classes ? gm_count(classes) : 0;
+    for (int64_t i = 0; i < n; i++)
+        if (!strcmp(gm_string_at(classes, i), name)) return i;
+    if (!classes) return place;
+    return gm_fail(GM_ERROR_VALUE, "image_folder: %s is none of the %lld classes (\"%s\" ...)", path, (long long)n,
+                   n ? gm_string_at(classes, 0) : ""),
+           -1;
 }
 
 /* The classes in `dir`; `split` where its files are to be divided. */
@@ -145,13 +165,15 @@ static gm_tensor *folder_scan(folder_state *s, const char *dir, bool split) {
                      "DIR/CLASS/PICTURE.jpg or .png",
                      dir, loose.n ? ", only pictures" : "");
     for (int64_t i = 0; ok && i < classes.n; i++) {
-        int64_t first = s->n;
-        ok = folder_join(path, dir, classes.names[i]) && folder_walk(s, path, i, 1);
+        int64_t first = s->n, label = -1;
+        ok = folder_join(path, dir, classes.names[i]);
+        ok = ok && (label = folder_label(s, path, classes.names[i], i)) >= 0 && folder_walk(s, path, label, 1);
         if (ok && s->n == first)
             ok = gm_fail(GM_ERROR_IO, "image_folder: the class %s has no pictures (.jpg, .jpeg, .png)", path);
         if (ok && split) folder_split(s, first, s->args.part == GM_FOLDER_TEST);
     }
-    gm_tensor *names = ok ? gm_strings((const char *const *)classes.names, classes.n) : NULL;
+    gm_tensor *names = ok ? s->args.classes : NULL;
+    if (ok && !names) names = gm_strings((const char *const *)classes.names, classes.n);
     folder_list_free(&classes);
     folder_list_free(&loose);
     return names;
@@ -172,23 +194,12 @@ static void folder_of_part(const char *dir, gm_folder_part part, char *path, boo
 
 /* ---- elements ---- */
 
-/* Resized until it covers height x width, and the middle of that. */
-static gm_tensor *folder_cover(gm_tensor *x, int64_t height, int64_t width) {
-    int64_t h = gm_size(x, 0), w = gm_size(x, 1);
-    if (h == height && w == width) return x;
-    double scale = (double)height / (double)h, other = (double)width / (double)w;
-    if (other > scale) scale = other;
-    int64_t nh = (int64_t)__builtin_rint((double)h * scale), nw = (int64_t)__builtin_rint((double)w * scale);
-    x = gm_image_resize(x, nh < height ? height : nh, nw < width ? width : nw, GM_BILINEAR);
-    return gm_image_center_crop(x, height, width);
-}
-
 static gm_pack *folder_get(void *env, int64_t index) {
     const folder_state *s = env;
     const folder_file *f = &s->files[index];
     gm_tensor *x = gm_read_image(f->path, .channels = s->args.channels);
     if (s->args.height) {
-        x = folder_cover(x, s->args.height, s->args.width);
+        x = gm_image_cover(x, s->args.height, s->args.width, GM_BILINEAR);
         x = gm_contiguous(gm_permute(x, (int32_t[]){ 2, 0, 1 }, 3));
     }
     return GM_PACK({ "x", x, NULL }, { "y", gm_scalar_i64(f->label, GM_I64), NULL });
@@ -212,7 +223,10 @@ static bool folder_check(const char *dir, gm_image_folder_args *a) {
         return gm_fail(GM_ERROR_VALUE, "image_folder: pictures of %dx%d", a->height, a->width);
     if (a->part < GM_FOLDER_ALL || a->part > GM_FOLDER_TEST)
         return gm_fail(GM_ERROR_VALUE, "image_folder: part %d", a->part);
-    return true;
+    if (a->classes && (gm_dtype_of(a->classes) != GM_STRING || gm_n_dims(a->classes) != 1) && gm_ok())
+        return gm_fail(GM_ERROR_DTYPE, "image_folder: classes are %s, strings [C] are needed",
+                       gm_dtype_name(gm_dtype_of(a->classes)));
+    return gm_ok();
 }
 
 gm_dataset *gm_image_folder_with(const char *dir, const gm_image_folder_args *args) {

@@ -240,6 +240,19 @@ gm_tensor *gm_image_resize_shorter(gm_tensor *image, int64_t size, gm_filter fil
     return gm_return(&s, resample_to("image_resize_shorter", &p, h, w, filter));
 }
 
+gm_tensor *gm_image_cover(gm_tensor *image, int64_t height, int64_t width, gm_filter filter) {
+    gm__pixels p;
+    GM_SCOPE(s);
+    if (!gm_ok() || !gm__pixels_of(&p, "image_cover", image)) return NULL;
+    if (height < 1 || width < 1 || height > RESAMPLE_MOST || width > RESAMPLE_MOST)
+        return gm_fail(GM_ERROR_VALUE, "image_cover: %lldx%lld", (long long)height, (long long)width), NULL;
+    double scale = (double)height / (double)p.h, other = (double)width / (double)p.w;
+    if (other > scale) scale = other;
+    int64_t h = (int64_t)__builtin_rint((double)p.h * scale), w = (int64_t)__builtin_rint((double)p.w * scale);
+    image = resample_to("image_cover", &p, h < height ? height : h, w < width ? width : w, filter);
+    return gm_return(&s, gm_image_center_crop(image, height, width));
+}
+
 /* ---- random resized crop ---- */
 
 typedef struct {

@@ -236,10 +236,22 @@ static bool csv_check_list(const csv_reader *r, const char *option, const char *
     return true;
 }
 
+/* Whether a field of the line at hand is a number. */
+static bool csv_line_has_number(const csv_reader *r) {
+    csv_reader look = *r;
+    for (int64_t column = 0;; column++, look.at++) {
+        csv_field f;
+        if (!csv_next_field(&look, column, &f)) return false;
+        if (csv_kind_of(f) != CSV_TEXT) return true;
+        if (csv_at_line_end(&look)) return false;
+    }
+}
+
 static bool csv_read_header(csv_reader *r) {
     if (r->end - r->at >= 3 && !memcmp(r->at, "\xef\xbb\xbf", 3)) r->at += 3;
     csv_skip_blank_lines(r);
     if (r->at == r->end) return gm_fail(GM_ERROR_FORMAT, "load_csv: %s: the file is empty", r->file);
+    if (r->args.guess_header && csv_line_has_number(r)) r->args.no_header = true;
     const char *first = r->at;
     int64_t line = r->line, capacity = 0;
     for (bool more = true; more; r->at += more) {

@@ -4,6 +4,7 @@
 #include "gemel/formats.h"
 
 gm_tensor *gm__idx_decode(const char *name, const void *data, size_t n);
+gm_pack *gm__cifar_decode(const char *name, const void *data, size_t n);
 gm_pack *gm__csv_decode(const char *name, const void *data, size_t n, const gm_load_csv_args *args);
 
 #endif

@@ -102,7 +102,7 @@ static void cifar(void) {
     CHECK(!gm_load_cifar10(dir, true) && fails_with(GM_ERROR_FORMAT, "the file is empty"));
     records[3073] = 10;
     write_file(in_dir("test_batch.bin"), records, 2 * 3073);
-    CHECK(!gm_load_cifar10(dir, true) && fails_with(GM_ERROR_FORMAT, "label 10 of image 1 of test_batch"));
+    CHECK(!gm_load_cifar10(dir, true) && fails_with(GM_ERROR_FORMAT, "test_batch.bin: the label of image 1 is 10"));
     for (int i = 1; i <= 5; i++) {
         char name[64];
         snprintf(name, sizeof name, "cifar-10-batches-bin/data_batch_%d.bin", i);

@@ -178,6 +178,26 @@ def make_json():
     write("json", "bad_escape.json", b'"\\ud800"')
 
 
+def make_cifar():
+    write("cifar", "two.bin", (bytes([3]) + bytes(3072)) * 2)
+    write("cifar", "bad_label.bin", bytes([10]) + bytes(3072))
+
+
+def make_table():
+    write("table", "words.csv", b"w,h,kind\n1,2.5,small\n3,,big\n5,6,small\n")
+    write("table", "numbers.csv", b"0.5,1,2\n1.5,0,2\n2.5,2,0\n")
+    write("table", "target.csv", b"a,b\n1,0.5\n2,nan\n")
+    write("table", "bad_label.csv", b"a,b\n1,-1\n")
+    write("table", "bad_text.csv", b"a,b\nx,1\n")
+
+
+def make_picture():
+    """Some of the files that the decoders have."""
+    for name in "png/rgba8i.png", "png/gray1.png", "png/bad_crc.png", "jpeg/rgb420.jpg", "jpeg/bad_cut.jpg":
+        with open(os.path.join(HERE, "corpus", name), "rb") as f:
+            write("picture", os.path.basename(name), f.read())
+
+
 if __name__ == "__main__":
     make_safetensors()
     make_npy()
@@ -186,3 +206,6 @@ if __name__ == "__main__":
     make_json()
     make_png()
     make_jpeg()
+    make_cifar()
+    make_table()
+    make_picture()

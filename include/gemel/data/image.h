@@ -25,6 +25,8 @@ enum { GM_BILINEAR = 0, GM_BICUBIC = 1, GM_NEAREST = 2 };
 GM_API gm_tensor *gm_image_resize(gm_tensor *image, int64_t height, int64_t width, gm_filter filter);
 /* So that the shorter side is `size`, the longer one in proportion, rounded down. */
 GM_API gm_tensor *gm_image_resize_shorter(gm_tensor *image, int64_t size, gm_filter filter);
+/* Resized, in proportion, until it just covers height x width, and the middle of that. */
+GM_API gm_tensor *gm_image_cover(gm_tensor *image, int64_t height, int64_t width, gm_filter filter);
 /* The rectangle at (top, left), 0 where it is outside of the picture. */
 GM_API gm_tensor *gm_image_crop(gm_tensor *image, int64_t top, int64_t left, int64_t height, int64_t width);
 GM_API gm_tensor *gm_image_center_crop(gm_tensor *image, int64_t height, int64_t width);
