@@ -32,7 +32,7 @@ typedef struct { double loss, accuracy; int64_t count; } gm_metrics;
 typedef struct {
     int64_t epoch, steps;
     gm_metrics train, validation;
-    double seconds;
+    double seconds, samples_per_second; /* the rate is the training's, without the validation */
     const gm_log_value *values;
     int64_t n_values;
 } gm_epoch;

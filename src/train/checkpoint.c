@@ -64,8 +64,8 @@ static void checkpoint_settings(const gm__fit_run *r, int64_t *s) {
 
 static void checkpoint_put_sums(const gm__fit_run *r, gm_pack *p) {
     const gm__fit_sums *s = &r->sums;
-    double sums[4] = { s->loss, (double)s->right, (double)s->count, s->labels };
-    gm_pack_set(p, "fit.sums", gm_from_data(GM_SHAPE(4), GM_F64, sums));
+    double sums[5] = { s->loss, (double)s->right, (double)s->count, s->labels, r->lr };
+    gm_pack_set(p, "fit.sums", gm_from_data(GM_SHAPE(5), GM_F64, sums));
     for (int i = 0; i < s->n_logged; i++) {
         char name[80];
         double pair[2] = { s->logged[i].sum, s->logged[i].weight };
@@ -149,11 +149,26 @@ static bool checkpoint_same_settings(const gm__fit_run *r, const char *path, con
     return true;
 }
 
+/* What only one of the two runs has would change the bits. */
+static bool checkpoint_same_parts(const gm__fit_run *r, gm_pack *p, const char *path) {
+    const struct { const char *entry, *name; bool wanted; } parts[] = {
+        { "schedule", "a schedule", r->a->schedule != NULL },
+        { "average.updates", "an average", r->a->average != NULL },
+    };
+    for (int i = 0; i < 2; i++) {
+        if (gm_pack_has(p, parts[i].entry) == parts[i].wanted) continue;
+        return gm_fail(GM_ERROR_STATE, "fit: cannot go on from %s: it was saved with%s %s, this run has %s", path,
+                       parts[i].wanted ? "out" : "", parts[i].name, parts[i].wanted ? "one" : "none");
+    }
+    return gm_ok();
+}
+
 static bool checkpoint_take_sums(gm__fit_run *r, gm_pack *p, const char *path) {
-    const double *sums = checkpoint_get(p, path, "fit.sums", GM_F64, 4);
+    const double *sums = checkpoint_get(p, path, "fit.sums", GM_F64, 5);
     if (!sums) return false;
     gm__fit_sums *s = &r->sums;
     *s = (gm__fit_sums){ sums[0], (int64_t)sums[1], (int64_t)sums[2], sums[3] != 0, 0, 0, { { { 0 }, 0, 0 } } };
+    r->lr = sums[4];
     gm_pack *logged = checkpoint_take(p, "logged.");
     for (int64_t i = 0; gm_ok() && i < gm_pack_count(logged) && i < FIT_LOGGED; i++) {
         const double *pair = checkpoint_get(logged, path, gm_pack_name(logged, i), GM_F64, 2);
@@ -165,6 +180,9 @@ static bool checkpoint_take_sums(gm__fit_run *r, gm_pack *p, const char *path) {
     for (int i = 0; gm_ok() && r->a->metrics && r->a->metrics[i]; i++) {
         char name[32];
         snprintf(name, sizeof name, "metric.%d", i);
+        if (!gm_pack_has(p, name))
+            return gm_fail(GM_ERROR_STATE, "fit: cannot go on from %s: it was saved with %d metrics, this run has more",
+                           path, i);
         gm_load_metric_state(r->a->metrics[i], gm_get(p, name));
     }
     return gm_ok();
@@ -181,7 +199,8 @@ static bool checkpoint_load(gm__fit_run *r, gm_pack *p, const char *path) {
     if (at[1] < 0 || at[2] < 0 || at[3] < 0)
         return gm_fail(GM_ERROR_FORMAT, "fit: %s: epoch %lld, batch %lld, step %lld", path, (long long)at[1],
                        (long long)at[2], (long long)at[3]);
-    if (!checkpoint_same_settings(r, path, settings) || !checkpoint_take_sums(r, p, path)) return false;
+    if (!checkpoint_same_settings(r, path, settings) || !checkpoint_same_parts(r, p, path)) return false;
+    if (!checkpoint_take_sums(r, p, path)) return false;
     gm_load_state_dict(r->net, checkpoint_take(p, "net."));
     gm_load_optimizer_state(r->optimizer, checkpoint_take(p, "optimizer."));
     if (r->a->average) gm_load_average_state(r->a->average, checkpoint_take(p, "average."));

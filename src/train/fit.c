@@ -122,6 +122,7 @@ static bool fit_apply(gm__fit_run *r) {
     const gm_fit_args *a = r->a;
     if (a->clip_value > 0) gm_clip_gradient_values(r->optimizer, a->clip_value);
     if (a->clip_norm > 0) gm_clip_gradient_norm(r->optimizer, a->clip_norm);
+    r->lr = gm_learning_rate(r->optimizer);
     if (!gm_step(r->optimizer)) return false;
     if (a->average && !a->average_epochs) gm_average_update(a->average);
     if (a->schedule && a->schedule_steps) gm_schedule_advance(a->schedule, r->optimizer, NAN);
@@ -209,7 +210,7 @@ static bool fit_measure(gm__fit_run *r, gm_epoch *e) {
     fit_reset_metrics(r);
     if (!fit_validate(r, e)) return false;
     if (e->validation.count) gm__logs_values(r, "val_", &e->validation, &r->validation);
-    gm__logs_lr(r);
+    gm__logs_value(r, "lr", r->lr);
     fit_reset_metrics(r);
     r->sums = (gm__fit_sums){ 0 };
     e->values = r->values, e->n_values = r->n_values;
@@ -248,7 +249,10 @@ static bool fit_epoch(gm__fit_run *r, int64_t examples) {
     fit_progress(r, examples);
     r->n_values = 0;
     gm_epoch e = { .epoch = r->epoch + 1 };
-    bool whole = fit_train(r) && !r->stop && fit_measure(r, &e);
+    int64_t before = r->sums.count; /* of a run that goes on within an epoch */
+    bool whole = fit_train(r) && !r->stop;
+    e.samples_per_second = (double)(r->sums.count - before) / (fit_seconds() - start);
+    whole = whole && fit_measure(r, &e);
     e.steps = r->step;
     e.seconds = fit_seconds() - start;
     fit_summary(&e, text, sizeof text);
@@ -323,6 +327,7 @@ static bool fit_run(gm__fit_run *r, gm_dataset *d) {
     fit_call(r, GM_FIT_BEGIN, NAN, NULL);
     while (gm_ok() && !r->stop && r->epoch < r->a->epochs && !fit_out_of_patience(r))
         if (!fit_epoch(r, examples)) break;
+    if (gm_ok()) gm__fit_interrupted(); /* too late to stop what is done, and not for the next one */
     fit_interrupted(r);
     gm__logs_close(r);
     return fit_finish(r);

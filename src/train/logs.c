@@ -47,7 +47,7 @@ void gm__logs_values(gm__fit_run *r, const char *front, const gm_metrics *m, con
         logs_add(r, front, gm_metric_name(r->a->metrics[i]), gm_metric_value(r->a->metrics[i]));
 }
 
-void gm__logs_lr(gm__fit_run *r) { logs_add(r, "", "lr", gm_learning_rate(r->optimizer)); }
+void gm__logs_value(gm__fit_run *r, const char *name, double value) { logs_add(r, "", name, value); }
 
 /* "val_loss" is the chart loss/validation, "loss" loss/train: they share a section. */
 static void logs_event(gm__fit_run *r, const gm_log_value *v) {

@@ -34,6 +34,7 @@ typedef struct {
     gm_pack *best;               /* copies of the best epoch's state dict, for keep_best */
     int64_t epoch, batch, step;  /* the next ones */
     int64_t saved_step;          /* of the last checkpoint, -1 for none */
+    double lr;                   /* of the last step: the schedule has gone on since */
     bool stop;                   /* a callback said so, or patience is over */
     gm__fit_sums sums, validation;
     gm_log_value values[FIT_VALUES];
@@ -76,7 +77,7 @@ bool gm__checkpoint_path(const gm_fit_args *a, const char *name, char *path, siz
 bool gm__logs_open(gm__fit_run *r);
 /* Add the numbers of a pass, those of the metrics included, to r->values, with "" or "val_" in front. */
 void gm__logs_values(gm__fit_run *r, const char *front, const gm_metrics *m, const gm__fit_sums *s);
-void gm__logs_lr(gm__fit_run *r);
+void gm__logs_value(gm__fit_run *r, const char *name, double value);
 bool gm__logs_write(gm__fit_run *r, const gm_epoch *e);
 void gm__logs_close(gm__fit_run *r);
 

@@ -67,6 +67,49 @@ expect 0 out '^{"loss": [0-9.e-]*, "accuracy": [0-9.]*, "count": 256}$' eval "$m
 check '[ "$(sed "s/.*\"accuracy\": \([0-9.]*\),.*/\1/" "$work/out" | cut -c 1-5)" = \
          "$(sed -n "s/.*\"val_accuracy\": //p" "$work/json1" | tail -1 | awk "{ printf \"%.3f\", \$1 }")" ]'
 
+# The recipe: every optimizer and schedule by name, and what goes with them.
+for name in sgd adam adamw adagrad rmsprop adadelta lamb lion adafactor; do
+    expect 0 out '"epoch": 1, "loss": [0-9]' train --model mlp --data "mnist:$data" --optimizer $name --weight-decay 0.01 --json
+done
+rates() { # rates WANTED words...: the learning rates at the last of 4 steps in each of 4 epochs, as PyTorch has them
+    wanted=$1
+    shift
+    expect 0 out '^epoch 4: ' train --model mlp --data "mnist:$data" --epochs 4 --optimizer sgd --lr 1 --momentum 0 --clip 0.001 \
+        --csv "$work/rates.csv" "$@"
+    got=$(sed 1d "$work/rates.csv" | awk -F, '{ printf "%s%.4g", (NR > 1 ? " " : ""), $NF }')
+    if [ "$got" = "$wanted" ]; then pass; else fault "$*: learning rates $got, wanted $wanted"; fi
+}
+rates '1 1 1 1' --schedule constant
+rates '1 1 0.5 0.5' --schedule step --step-size 2 --gamma 0.5
+rates '1 0.1 0.1 0.01' --schedule multistep --milestones 1,3
+rates '1 0.9 0.81 0.729' --schedule exponential
+rates '0.9157 0.5975 0.2222 0.009607' --schedule cosine
+rates '0.9222 0.6285 0.2819 0.08567' --schedule cosine --min-lr 0.0768
+rates '0.6913 0.03806 0.6913 0.03806' --schedule restarts --step-size 2
+rates '0.8988 0.8117 0.2831 4e-06' --schedule one-cycle
+rates '0.8125 0.5625 0.3125 0.0625' --schedule polynomial
+rates '0.375 0.875 1 1' --warmup-epochs 2
+rates '1 1 1 1' --schedule plateau
+expect 0 out '^epoch 2: ' train --model mlp --data "mnist:$data" --optimizer rmsprop --momentum 0.9 --clip 1 --clip-value 0.5 \
+    --ema 0.9 --warmup-epochs 0.5 --patience 2 --keep-best --label-smoothing 0.1 --accumulate 4 --epochs 2 --quiet
+check '[ ! -s "$work/err" ]'
+expect 0 out '^epoch 2: ' train --model mlp --data "mnist:$data" --swa --optimizer sgd --nesterov --epochs 2
+expect 2 err 'unknown flag --gama; did you mean --gamma?' train --gama 1
+expect 2 err 'did you mean "multistep"' train --schedule mulistep
+expect 2 err '"3,2" is not a list of epochs' train --schedule multistep --milestones 3,2
+expect 2 err 'momentum is for --optimizer sgd and rmsprop' train --momentum 0.9
+expect 2 err 'step-size is for --schedule step' train --schedule cosine --step-size 3
+expect 1 err 'VALUE: fit: accumulate is 3' train --model mlp --data "mnist:$data" --accumulate 3
+
+# A part held out of the training set is validated on; the test set is not looked at. Patience ends the run.
+mkdir "$work/train-only"
+cp "$data"/train-* "$work/train-only"
+expect 0 out '^epoch 1: ' train --model mlp --data "mnist:$work/train-only" --val-split 0.25 --csv "$work/split.csv"
+check '[ "$(sed -n 2p "$work/split.csv" | cut -d, -f2)" = 3 ]' # 192 examples by 64
+expect 1 err 'leaves one part empty' train --model mlp --data "mnist:$work/train-only" --val-split 0.001
+expect 0 out '^epoch 3: ' train --model mlp --data "mnist:$data" --lr 0 --epochs 9 --patience 2
+check '[ "$(wc -l <"$work/out")" -eq 3 ]'
+
 # Pictures out and in. The model knows its classes.
 expect 0 out 'image 3, 1$' sample --data "mnist:$data" --index 3 --out "$work/picture.png"
 expect 0 out '^  1  *[0-9.]* %$' predict "$model" "$work/picture.png" --top 1
@@ -112,19 +155,25 @@ expect 0 out '"count": 256' eval "$work/keep/best.safetensors" --data "mnist:$da
 expect 0 out '^fit.at  *i64  *\[4\]$' inspect "$work/keep/last.safetensors"
 expect 1 err 'STATE: .*last.safetensors: batch_size was 8 there, now it is 16' $keep --batch-size 16
 
-"$GEMEL" $long --epochs 1000000 --checkpoint-dir "$work/stop" --out "$work/stopped.safetensors" >"$work/out" 2>"$work/err" &
-id=$!
-tries=0
-while [ ! -e "$work/stop/last.safetensors" ] && [ $tries -lt 200 ]; do sleep 0.05; tries=$((tries + 1)); done
-kill -INT $id
-wait $id
-code=$?
-check '[ $code -eq 130 ] && grep -q "INTERRUPTED: .*resume goes on from .*stop/last.safetensors" "$work/err"'
-expect 0 out '"count": 256' eval "$work/stopped.safetensors" --data "mnist:$data" --json
+# Ctrl-C, and what kill and a shutdown send.
+for signal in INT TERM; do
+    stop=$work/stop$signal
+    "$GEMEL" $long --epochs 1000000 --checkpoint-dir "$stop" --out "$stop.safetensors" >"$work/out" 2>"$work/err" &
+    id=$!
+    tries=0
+    while [ ! -e "$stop/last.safetensors" ] && [ $tries -lt 200 ]; do sleep 0.05; tries=$((tries + 1)); done
+    kill -$signal $id
+    wait $id
+    code=$?
+    check '[ $code -eq 130 ] && grep -q "INTERRUPTED: .*resume goes on from $stop/last.safetensors" "$work/err"'
+    expect 0 out '"count": 256' eval "$stop.safetensors" --data "mnist:$data" --json
+done
 
 head -c 5000 "$work/keep/last.safetensors" >"$work/cut"
 mv "$work/cut" "$work/keep/last.safetensors"
 expect 1 err 'FORMAT: .*keep/last.safetensors' $keep
+expect 1 err 'STATE: .*stopINT/last.safetensors: it was saved without a schedule, this run has one' $long \
+    --checkpoint-dir "$work/stopINT" --resume --schedule cosine
 expect 2 err 'resume needs --checkpoint-dir' train --resume
 
 # What is wrong is named, and nothing is written.
@@ -142,6 +191,15 @@ expect 1 err 'IO: .*no-such-file' eval "$work/no-such-file" --data "mnist:$data"
 expect 1 err 'IO: .*none.png' predict "$model" "$work/none.png"
 head -c 1000 "$model" >"$work/cut"
 expect 1 err 'FORMAT: .*/cut' inspect "$work/cut"
+mkdir "$work/bad"
+cp "$data"/t* "$work/bad"
+{ head -c 107 "$data/train-labels-idx1-ubyte"; printf '\012'; tail -c 156 "$data/train-labels-idx1-ubyte"; } >"$work/bad/train-labels-idx1-ubyte"
+expect 1 err 'FORMAT: .*train-labels-idx1-ubyte: label 10 of image 99 is not 0 to 9' train --model mlp --data "mnist:$work/bad" --out "$work/none"
+expect 1 err 'NUMERIC: fit: the loss is [a-z]* at step [0-9]* (epoch 0, batch [0-9]*): [a-z_]*: made a NaN' train --model mlp \
+    --data "mnist:$data" --optimizer sgd --lr 1e9 --out "$work/none"
+expect 1 err 'cannot make the directory /dev/null/x' train --model mlp --data "mnist:$data" --checkpoint-dir /dev/null/x
+expect 1 err 'IO: .*cannot make the directory /dev/null' train --model mlp --data "mnist:$data" --logdir /dev/null/x
+expect 1 err 'IO: .*cannot make the directory /dev/null' train --model mlp --data "mnist:$data" --csv /dev/null/x
 expect 1 err 'cannot write .*/no/such/folder' train --data "mnist:$data" --model mlp --out "$work/no/such/folder/m"
 printf '\000\000\010\003\000\000\001\000' >"$data/t10k-images-idx3-ubyte"
 expect 1 err 'FORMAT: .*t10k-images-idx3-ubyte' train --data "mnist:$data" --out "$work/none"

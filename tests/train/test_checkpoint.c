@@ -6,10 +6,26 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { EPOCHS = 4, BATCH = 24, STEPS = EPOCHS * PROBLEM_N / BATCH };
 static char directory[64], last[128], best[128];
+
+static double seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static long size_of(const char *path) {
+    FILE *f = fopen(path, "rb");
+    if (!f) return -1;
+    fseek(f, 0, SEEK_END);
+    long n = ftell(f);
+    fclose(f);
+    return n;
+}
 
 static void forget(void) {
     remove(last);
@@ -112,14 +128,85 @@ static void killed(void) {
     CHECK(run_fit(&again, 0, false, true, 3) && problem_same(whole.net, again.net), "%s", gm_error_message());
 }
 
-static long size_of(const char *path) {
-    FILE *f = fopen(path, "rb");
-    if (!f) return -1;
-    fseek(f, 0, SEEK_END);
-    long n = ftell(f);
-    fclose(f);
-    return n;
+/* ---- SIGKILL from outside, at any moment ---- */
+
+enum { ANY_EPOCHS = 4, ANY_BATCH = 8, ANY_KILLS = 24 };
+static gm_dataset *any_pictures(void) {
+    gm_dataset *d = problem_of(PROBLEM_N, 9);
+    return gm_dataset_of(gm_reshape(gm_dataset_x(d), GM_SHAPE(PROBLEM_N, 1, 3, 4)), gm_dataset_y(d));
 }
+
+/* A small LeNet: convolution, batch norm, dropout; momentum, a schedule by steps, an average; the order and the dropout
+ * are random, elements come from threads. A checkpoint after each step: many kills come while one is written. */
+static bool any_run(const char *out) {
+    GM_SCOPE(s);
+    gm_seed(21);
+    gm_dataset *d = any_pictures();
+    gm_module *net = gm_sequential(gm_nn_conv2d(1, 6, .kernel = 3, .padding = 1), gm_nn_batch_norm(6), gm_nn_relu(),
+                                   gm_nn_max_pool2d(2), gm_nn_flatten(), gm_nn_dropout(0.3), dense(6 * 1 * 2, 3));
+    int64_t steps = ANY_EPOCHS * PROBLEM_N / ANY_BATCH;
+    gm_dataset *batches = gm_dataset_batch(gm_dataset_shuffle(d, .seed = 4), ANY_BATCH);
+    bool ok = gm_fit(net, batches, .optimizer = gm_sgd(net, 0.05, .momentum = 0.9, .nesterov = 1), .quiet = 1,
+                     .batch_size = ANY_BATCH, .epochs = ANY_EPOCHS, .validation = d, .schedule_steps = 1,
+                     .schedule = gm_schedule_one_cycle(steps), .average = gm_average_new(net, .decay = GM_REAL(0.9)),
+                     .checkpoint_dir = directory, .checkpoint_steps = 1, .resume = 1);
+    return ok && gm_save_safetensors(gm_state_dict(net), NULL, out);
+}
+
+/* Runs it in a process that is killed after so many microseconds (0: never). True if it came to its end. */
+static bool any_child(const char *out, useconds_t life) {
+    pid_t child = fork();
+    if (!child) {
+        gm_set_threads(2);
+        bool ok = any_run(out);
+        if (!ok) fprintf(stderr, "child: %s\n", gm_error_message());
+        _exit(ok ? 0 : 1);
+    }
+    int status = 0;
+    if (life) usleep(life), kill(child, SIGKILL);
+    CHECK(child > 0 && waitpid(child, &status, 0) == child);
+    CHECK(WIFSIGNALED(status) || WEXITSTATUS(status) == 0, "exit code %d", WEXITSTATUS(status));
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static bool same_bytes(const char *a, const char *b) {
+    static char x[1 << 18], y[1 << 18];
+    FILE *f = fopen(a, "rb"), *g = fopen(b, "rb");
+    size_t n = f ? fread(x, 1, sizeof x, f) : 0, m = g ? fread(y, 1, sizeof y, g) : 0;
+    if (f) fclose(f);
+    if (g) fclose(g);
+    return n > 100 && n < sizeof x && n == m && !memcmp(x, y, n);
+}
+
+static void killed_anywhere(void) {
+    GM_SCOPE(s);
+    char whole[160], parts[160];
+    unsigned seed = (unsigned)getpid(), kills = 0, inside = 0;
+    snprintf(whole, sizeof whole, "%s/whole", directory);
+    snprintf(parts, sizeof parts, "%s/parts", directory);
+    forget();
+    double begin = seconds();
+    CHECK(any_child(whole, 0));
+    double life = 1e6 * (seconds() - begin);
+    forget();
+    for (int i = 0; i < ANY_KILLS; i++) {
+        GM_SCOPE(inner);
+        seed = seed * 1664525 + 1013904223;
+        if (any_child(parts, 1 + (useconds_t)(life * (double)(seed >> 8) / (1 << 24) / 8))) break;
+        kills++;
+        if (size_of(last) < 0) continue;
+        gm_pack *p = gm_load_safetensors(last); /* whole, whenever it was */
+        CHECK(p && gm_pack_has(p, "fit.at"), "%s", gm_error_message());
+        inside += gm_item_i64(gm_select(gm_get(p, "fit.at"), 0, 2)) != 0;
+    }
+    printf("killed %u times, %u of them within an epoch\n", kills, inside);
+    CHECK(kills >= 3);
+    CHECK(any_child(parts, 0) && same_bytes(whole, parts));
+    remove(whole);
+    remove(parts);
+}
+
+/* ---- other ends ---- */
 
 /* A disk that is full: writes stop at half of the file. */
 static void full_disk(void) {
@@ -198,6 +285,7 @@ int main(void) {
     gm_set_threads(1); /* a fork keeps one thread */
     RUN(after_any_step);
     RUN(killed);
+    RUN(killed_anywhere);
     RUN(full_disk);
     RUN(refused);
     RUN(interrupted);

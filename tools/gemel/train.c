@@ -8,40 +8,45 @@
 
 #include "command.h"
 #include "model.h"
+#include "recipe.h"
 
 static const cli_flag train_flags[] = {
     { "model", "NAME", "lenet, mlp, resnet18, resnet50 (default lenet)" },
     { "data", "DATA", "fashion-mnist, or mnist:DIR with the four files of MNIST (default fashion-mnist)" },
-    { "epochs", "N", "passes over the training images (default 1)" },
-    { "batch-size", "N", "images in a step (default 64)" },
-    { "optimizer", "NAME", "sgd (momentum 0.9), adam, adamw, adagrad, rmsprop, adadelta, lamb, lion or adafactor" },
+    { "val-split", "X", "validate on this part of the training examples, not on the test examples" },
+    { "epochs", "N", "passes over the training examples (default 1)" },
+    { "batch-size", "N", "examples in a step (default 64)" },
+    { "accumulate", "N", "cut each batch into so many parts, a power of two, to need less memory" },
+    { "seed", "N", "of parameters, dropout and the order of examples (default 0)" },
+    { "optimizer", "NAME", "sgd, adam, adamw (default), adagrad, rmsprop, adadelta, lamb, lion or adafactor" },
     { "lr", "X", "the learning rate (default 0.001)" },
-    { "seed", "N", "of parameters and of the order of images (default 0)" },
+    { "momentum", "X", "of sgd (default 0.9) and rmsprop (default 0)" },
+    { "nesterov", NULL, "sgd looks ahead" },
+    { "weight-decay", "X", "default: the optimizer's, 0.01 for adamw and lamb, else 0" },
+    { "schedule", "NAME", "constant, step, multistep, exponential, cosine, restarts, one-cycle, polynomial, plateau" },
+    { "warmup-epochs", "X", "rise to the learning rate over so many epochs, a fraction too (default 0)" },
+    { "step-size", "N", "epochs in a step (default 30) or from a restart to the next (default 10)" },
+    { "milestones", "N,N...", "epochs after which multistep lowers the learning rate" },
+    { "gamma", "X", "what the learning rate is multiplied by (default 0.1; exponential 0.9, each epoch)" },
+    { "min-lr", "X", "where cosine, restarts and plateau end (default 0)" },
+    { "power", "X", "of polynomial (default 1: a straight line)" },
+    { "clip", "X", "scale gradients so that their norm over all parameters is at most X" },
+    { "clip-value", "X", "cut every gradient to [-X, X]" },
+    { "label-smoothing", "X", "mix so much of the uniform distribution into the labels (default 0)" },
+    { "ema", "X", "use a running average of the weights, which keeps the part X at each step: 0.999" },
+    { "swa", NULL, "use the mean of the weights after each epoch" },
+    { "patience", "N", "stop after N epochs without a better validation loss" },
+    { "keep-best", NULL, "write the model of the best epoch, not of the last" },
     { "checkpoint-dir", "DIR", "keep last.safetensors (the whole run) and best.safetensors (a model) there" },
     { "checkpoint-steps", "N", "save the run after every N steps, too, not only after each epoch" },
     { "resume", NULL, "go on from the checkpoint, if there is one: same bytes as a run never stopped" },
     { "logdir", "DIR", "write TensorBoard event files there" },
+    { "csv", "FILE", "write a row for each epoch there" },
     { "out", "FILE", "write the model there (.safetensors)" },
     { "json", NULL, "print one JSON object per epoch" },
+    { "quiet", NULL, "no progress on standard error" },
     { 0 },
 };
-
-static const char *const optimizer_names[] = { "sgd",      "adam", "adamw", "adagrad",   "rmsprop",
-                                               "adadelta", "lamb", "lion",  "adafactor", NULL };
-
-static gm_optimizer *new_optimizer(int which, gm_module *net, double lr) {
-    switch (which) {
-    case 0: return gm_sgd(net, lr, .momentum = 0.9);
-    case 1: return gm_adam(net, lr);
-    case 3: return gm_adagrad(net, lr);
-    case 4: return gm_rmsprop(net, lr);
-    case 5: return gm_adadelta(net, lr);
-    case 6: return gm_lamb(net, lr);
-    case 7: return gm_lion(net, lr);
-    case 8: return gm_adafactor(net, lr);
-    default: return gm_adamw(net, lr);
-    }
-}
 
 /* JSON has no NaN: null stands for a number that there is none of. */
 static void print_number(const char *key, double value, int digits) {
@@ -57,7 +62,7 @@ static bool print_json(void *env, const gm_epoch *e) {
     print_number("val_loss", e->validation.loss, 9);
     print_number("val_accuracy", e->validation.accuracy, 6);
     print_number("seconds", e->seconds, 6);
-    print_number("samples_per_second", (double)e->train.count / e->seconds, 6);
+    print_number("samples_per_second", e->samples_per_second, 6);
     printf("}\n");
     fflush(stdout);
     return true;
@@ -101,29 +106,55 @@ static void save_whatever_happened(gm_module *net, const char *name, gm_dataset 
     if (model_save(net, name, d, out) && stopped) gm_fail(GM_ERROR_INTERRUPTED, "%s", message);
 }
 
+typedef struct {
+    const char *name; /* of the model */
+    gm_dataset *train, *validation;
+    gm_module *net;
+} train_job;
+
+/* Data and net by the flags. */
+static bool set_up(train_job *j, const recipe *r, cli_args *args, int model) {
+    const char *data = cli_text(args, "data", "fashion-mnist");
+    j->name = gm_zoo_name(model);
+    gm_seed(r->seed);
+    j->train = model_data(data, GM_SPLIT_TRAIN);
+    j->validation = r->split > 0 ? recipe_split(r, j->train, true) : model_data(data, GM_SPLIT_TEST);
+    if (r->split > 0) j->train = recipe_split(r, j->train, false);
+    gm_shape in = gm_dataset_shape(j->train);
+    j->net = gm_ok() ? gm_zoo_new(j->name, in, gm_n_classes(j->train)) : NULL;
+    return gm_ok();
+}
+
+static bool fit(const train_job *j, const recipe *r, cli_args *args) {
+    bool by_steps;
+    int64_t n = gm_dataset_count(j->train);
+    gm_schedule *schedule = recipe_schedule(r, (n + r->batch_size - 1) / r->batch_size, &by_steps);
+    return gm_fit(j->net, j->train, .optimizer = recipe_optimizer(r, j->net), .loss = recipe_loss,
+                  .batch_size = r->batch_size, .epochs = r->epochs, .accumulate = r->accumulate,
+                  .validation = j->validation, .seed = r->seed, .schedule = schedule, .schedule_steps = by_steps,
+                  .average = recipe_average(r, j->net), .average_epochs = r->swa, .clip_norm = r->clip_norm,
+                  .clip_value = r->clip_value, .patience = r->patience, .keep_best = r->keep_best,
+                  .logdir = cli_text(args, "logdir", NULL), .csv_log = cli_text(args, "csv", NULL),
+                  .checkpoint_dir = cli_text(args, "checkpoint-dir", NULL),
+                  .checkpoint_steps = cli_int(args, "checkpoint-steps", 0, 1, INT64_MAX),
+                  .resume = cli_on(args, "resume"), .metadata = model_metadata(j->name, j->train),
+                  .quiet = cli_on(args, "quiet"), .on_epoch = cli_on(args, "json") ? print_json : print_text);
+}
+
 static int train_run(cli_args *args) {
-    int model = cli_choice(args, "model", model_names(), 0), rule = cli_choice(args, "optimizer", optimizer_names, 2);
-    int32_t epochs = (int32_t)cli_int(args, "epochs", 1, 1, 1000000);
-    int32_t batch = (int32_t)cli_int(args, "batch-size", 64, 1, 1 << 24);
-    uint64_t seed = (uint64_t)cli_int(args, "seed", 0, 0, INT64_MAX);
-    double lr = cli_real(args, "lr", 1e-3, 0, 1e9);
+    recipe r;
+    train_job job = { 0 };
+    int model = cli_choice(args, "model", model_names(), 0);
     int64_t every = cli_int(args, "checkpoint-steps", 0, 1, INT64_MAX);
-    const char *checkpoints = cli_text(args, "checkpoint-dir", NULL), *name = gm_zoo_name(model < 0 ? 0 : model);
-    if (args->bad) return CLI_USAGE;
-    if (!checkpoints && (every || cli_on(args, "resume")))
+    if (!recipe_read(&r, args)) return CLI_USAGE;
+    if (!cli_text(args, "checkpoint-dir", NULL) && (every || cli_on(args, "resume")))
         return cli_usage(args, "--%s needs --checkpoint-dir DIR", every ? "checkpoint-steps" : "resume");
-    const char *data = cli_text(args, "data", "fashion-mnist"), *out = cli_text(args, "out", NULL);
+    const char *out = cli_text(args, "out", NULL);
     if (out && !can_write(out)) return cli_failure(args, "--out: cannot write %s: %s", out, strerror(errno));
-    gm_seed(seed);
-    gm_dataset *train = model_data(data, GM_SPLIT_TRAIN), *test = model_data(data, GM_SPLIT_TEST);
-    gm_shape in = gm_dataset_shape(train);
-    gm_module *net = gm_ok() ? gm_zoo_new(name, in, gm_n_classes(train)) : NULL;
     stop_on_signals();
-    gm_fit(net, train, .optimizer = new_optimizer(rule, net, lr), .batch_size = batch, .epochs = epochs,
-           .validation = test, .seed = seed, .logdir = cli_text(args, "logdir", NULL), .checkpoint_dir = checkpoints,
-           .checkpoint_steps = every, .resume = cli_on(args, "resume"), .metadata = model_metadata(name, train),
-           .on_epoch = cli_on(args, "json") ? print_json : print_text);
-    if (out) save_whatever_happened(net, name, train, out);
+    if (!set_up(&job, &r, args, model)) return CLI_FAILURE;
+    fit(&job, &r, args);
+    if (out) save_whatever_happened(job.net, job.name, job.train, out);
     return gm_ok() ? CLI_OK : CLI_FAILURE;
 }
 
