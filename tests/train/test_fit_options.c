@@ -162,8 +162,8 @@ static void patience(void) {
     record r = { .n = 0 };
     /* a rate that soon does harm */
     CHECK(gm_fit(net, problem_of(PROBLEM_N, 5), .validation = problem_of(64, 6), .epochs = 8, .quiet = 1, .env = &r,
-                 .optimizer = gm_adamw(net, 0.5), .on_epoch = keep, .patience = 2, .keep_best = 1, .checkpoint_dir = dir,
-                 .callbacks = ((gm_callback[]){ { keep_weight, &r }, { NULL, NULL } })),
+                 .optimizer = gm_adamw(net, 0.5), .on_epoch = keep, .patience = 2, .keep_best = 1,
+                 .checkpoint_dir = dir, .callbacks = ((gm_callback[]){ { keep_weight, &r }, { NULL, NULL } })),
           "%s", gm_error_message());
     int best = 0;
     for (int i = 1; i < r.n; i++) best = r.loss[i] < r.loss[best] ? i : best;
