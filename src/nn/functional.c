@@ -189,8 +189,8 @@ static bool functional_pick(const functional *f, gm_pack *given, gm_tensor **in)
         snprintf(names + strlen(names), sizeof names - strlen(names), "%s%s", i ? ", " : "", f->in[i].name);
     }
     if (!named && gm_pack_count(given) != f->n_in)
-        return gm_fail(GM_ERROR_VALUE, "model: %lld inputs; %d are wanted: %s", (long long)gm_pack_count(given), f->n_in,
-                       names);
+        return gm_fail(GM_ERROR_VALUE, "model: %lld inputs; %d are wanted: %s", (long long)gm_pack_count(given),
+                       f->n_in, names);
     for (int i = 0; gm_ok() && i < f->n_in; i++)
         in[i] = named ? gm_get(given, f->in[i].name) : gm_pack_at(given, i);
     return gm_ok();
@@ -246,7 +246,13 @@ gm_module *gm_named(const char *name, gm_module *layer) {
 
 /* ---- making: the net ---- */
 
-typedef struct { functional *f; gm_module *m; gm_pack *inputs; record_list records; int32_t n_constants; } functional_plan;
+typedef struct {
+    functional *f;
+    gm_module *m;
+    gm_pack *inputs;
+    record_list records;
+    int32_t n_constants;
+} functional_plan;
 
 static int32_t functional_constant(functional_plan *p, gm_tensor *t) {
     for (int i = 0; i < p->n_constants; i++)

@@ -12,8 +12,8 @@
 typedef int (*gm__dispatch_fn)(const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs, gm_tensor **out);
 extern gm__dispatch_fn gm__dispatch;
 
-/* Asked first while there are symbolic values (graph/symbol.c fills it in): GM__NOT_SYMBOLIC for a call that has nothing
- * to do with them. */
+/* Asked first while there are symbolic values (graph/symbol.c fills it in): GM__NOT_SYMBOLIC for a call that has
+ * nothing to do with them. */
 enum { GM__NOT_SYMBOLIC = -2 };
 extern gm__dispatch_fn gm__dispatch_symbolic;
 
