@@ -17,6 +17,8 @@ GM_API gm_module *gm_zoo_new(const char *name, gm_shape input, int64_t classes);
 /* The names, and a line on each; NULL past the last. */
 GM_API const char *gm_zoo_name(int index);
 GM_API const char *gm_zoo_about(int index);
+/* The side of the pictures that the net is usually given: 224, 32 for the small ones; 0 past the last. */
+GM_API int32_t gm_zoo_side(int index);
 
 /* ---- residual nets ----------------------------------------------------------------------------------------------- */
 

@@ -187,6 +187,12 @@ const char *gm_class_name(const gm_dataset *d, int32_t index) {
     return gm_fail(GM_ERROR_INDEX, "class_name: class %d of %d", index, n), NULL;
 }
 
+gm_tensor *gm_dataset_classes(const gm_dataset *d) {
+    if (!gm__dataset_check(d, "dataset_classes", 1)) return NULL;
+    if (!d->classes) return gm_fail(GM_ERROR_STATE, "dataset_classes: the data set has no classes"), NULL;
+    return d->classes;
+}
+
 bool gm_dataset_set_classes(gm_dataset *d, gm_tensor *names) {
     if (!gm__dataset_check(d, "dataset_set_classes", 1)) return false;
     gm_dtype dtype = gm_dtype_of(names);

@@ -7,17 +7,23 @@
 static const struct {
     const char *name, *about;
     gm_module *(*make)(gm_shape input, int64_t classes);
+    int32_t side; /* of the pictures it is usually given */
 } zoo_table[] = {
-    { "lenet", "two convolutions and two linear layers (LeCun et al. 1998), with 32 and 64 channels", gm__zoo_lenet },
-    { "mlp", "three linear layers, 256 and 128 wide", gm__zoo_mlp },
+    { "lenet", "two convolutions and two linear layers (LeCun et al. 1998), with 32 and 64 channels", gm__zoo_lenet,
+      32 },
+    { "mlp", "three linear layers, 256 and 128 wide", gm__zoo_mlp, 32 },
     { "resnet18", "residual net of 18 layers (He et al. 2016); images under 64 pixels get the CIFAR form",
-      gm__zoo_resnet18 },
-    { "resnet50", "residual net of 50 layers with bottlenecks; forms as resnet18", gm__zoo_resnet50 },
+      gm__zoo_resnet18, 224 },
+    { "resnet50", "residual net of 50 layers with bottlenecks; forms as resnet18", gm__zoo_resnet50, 224 },
 };
 enum { ZOO_COUNT = sizeof zoo_table / sizeof *zoo_table };
 
 const char *gm_zoo_name(int index) { return index >= 0 && index < ZOO_COUNT ? zoo_table[index].name : NULL; }
 const char *gm_zoo_about(int index) { return index >= 0 && index < ZOO_COUNT ? zoo_table[index].about : NULL; }
+
+int32_t gm_zoo_side(int index) {
+    return index >= 0 && index < ZOO_COUNT ? zoo_table[index].side : 0;
+}
 
 gm_module *gm_zoo_new(const char *name, gm_shape input, int64_t classes) {
     if (!gm_ok()) return NULL;

@@ -1,31 +1,32 @@
-/* eval.c: `gemel eval`: loss and accuracy of a model file on the test images of a data set. */
+/* eval.c: `gemel eval`: loss and accuracy of a model file on the test examples of a data set. */
 #include <stdio.h>
 
 #include "command.h"
 #include "model.h"
 
 static const cli_flag eval_flags[] = {
-    { "data", "DATA", "fashion-mnist or mnist:DIR (default fashion-mnist)" },
+    { "data", "DATA", DATA_HELP },
     { "json", NULL, "print one JSON object" },
     { 0 },
 };
 
 static int eval_run(cli_args *args) {
     model_file f;
-    gm_dataset *d = model_data(cli_text(args, "data", "fashion-mnist"), GM_SPLIT_TEST);
-    if (!d || !model_load(&f, args->operands[0])) return CLI_FAILURE;
-    gm_dataset_set_scaling(d, f.mean, f.std);
+    if (!model_load(&f, args->operands[0])) return CLI_FAILURE;
+    gm_dataset *d = data_open(cli_text(args, "data", "fashion-mnist"), GM_SPLIT_TEST, &f.form);
     gm_metrics m = gm_evaluate(f.net, d);
     if (!gm_ok()) return CLI_FAILURE;
     if (cli_on(args, "json"))
         printf("{\"loss\": %.9g, \"accuracy\": %.6f, \"count\": %lld}\n", m.loss, m.accuracy, (long long)m.count);
-    else printf("loss %.4f, accuracy %.4f on %lld images\n", m.loss, m.accuracy, (long long)m.count);
+    else
+        printf("loss %.4f, accuracy %.4f on %lld %s\n", m.loss, m.accuracy, (long long)m.count,
+               f.form.columns ? "rows" : "images");
     return CLI_OK;
 }
 
 const cli_command command_eval = {
     .name = "eval",
-    .summary = "Say how well a model file does on test images",
+    .summary = "Say how well a model file does on test data",
     .operands = "MODEL",
     .min_operands = 1,
     .max_operands = 1,

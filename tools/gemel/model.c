@@ -1,9 +1,21 @@
-/* model.c: models by name, and the metadata by which a model file can be used without its training program. */
+/* model.c: models by name, and the metadata by which a model file can be used without its training program:
+ *     gemel.model           the name in the zoo
+ *     gemel.input           sizes of an example, without the batch: "3 224 224"
+ *     gemel.classes         a name on each line
+ *     gemel.scaling         "MEAN STD": what pixels are scaled by, after they are divided by 255
+ *     gemel.resize          "cover": pictures are resized until they cover the input, and the middle is cut out
+ * and of a table instead of the last two
+ *     gemel.columns         names, a line each
+ *     gemel.column_scaling  "MEAN STD" on the line of each
+ *     gemel.label           the column of the classes
+ *     gemel.missing         what stands for numbers that are not there; may be absent */
 #include "model.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { MODEL_SIDE = 1 << 16, MODEL_SIZE = 1 << 28 };
 
 const char *const *model_names(void) {
     static const char *names[64];
@@ -11,44 +23,68 @@ const char *const *model_names(void) {
     return names;
 }
 
-gm_dataset *model_data(const char *name, gm_data_split split) {
-    if (!strcmp(name, "fashion-mnist")) return gm_fashion_mnist(split);
-    if (!strncmp(name, "mnist:", 6) && name[6]) return gm_mnist(name + 6, split);
-    gm_fail(GM_ERROR_VALUE, "unknown data \"%s\"; there are fashion-mnist and mnist:DIR", name);
-    return NULL;
-}
+/* ---- writing ---- */
 
-static bool set_format(gm_pack *p, const char *key, const char *format, double a, double b, double c) {
+static void set_pair(gm_pack *p, const char *key, double a, double b) {
     char text[128];
-    snprintf(text, sizeof text, format, a, b, c);
-    return gm_pack_set_text(p, key, text);
+    snprintf(text, sizeof text, "%.17g %.17g", a, b);
+    gm_pack_set_text(p, key, text);
 }
 
-/* Class names one per line: no name has a newline in it. */
-static bool set_classes(gm_pack *p, gm_dataset *d) {
-    char text[4096] = "";
-    for (int32_t i = 0; i < gm_n_classes(d); i++) {
+static void set_lines(gm_pack *p, const char *key, gm_tensor *strings) {
+    char *text = data_join(strings);
+    if (text) gm_pack_set_text(p, key, text);
+    free(text);
+}
+
+static void set_input(gm_pack *p, gm_shape input) {
+    char text[400] = "";
+    for (int i = 0; i < input.n; i++) {
         size_t n = strlen(text);
-        snprintf(text + n, sizeof text - n, "%s%s", i ? "\n" : "", gm_class_name(d, i));
+        snprintf(text + n, sizeof text - n, "%s%lld", i ? " " : "", (long long)input.d[i]);
     }
-    return gm_pack_set_text(p, "gemel.classes", text);
+    gm_pack_set_text(p, "gemel.input", text);
 }
 
-gm_pack *model_metadata(const char *name, gm_dataset *d) {
+static void set_columns(gm_pack *p, const data_form *form) {
+    int64_t count = gm_count(form->columns);
+    size_t room = (size_t)count * 40 + 1, n = 0;
+    char *text = malloc(room);
+    const float *center = gm_data(form->center), *spread = gm_data(form->spread);
+    for (int64_t i = 0; text && gm_ok() && i < count; i++)
+        n += (size_t)snprintf(text + n, room - n, "%s%.9g %.9g", i ? "\n" : "", (double)center[i], (double)spread[i]);
+    if (text && gm_ok()) gm_pack_set_text(p, "gemel.column_scaling", text);
+    else if (gm_ok()) gm_fail(GM_ERROR_MEMORY, "no memory for %zu bytes", room);
+    free(text);
+    set_lines(p, "gemel.columns", form->columns);
+    gm_pack_set_text(p, "gemel.label", form->label);
+    if (!form->missing.set) return;
+    char missing[40];
+    snprintf(missing, sizeof missing, "%.17g", form->missing.v);
+    gm_pack_set_text(p, "gemel.missing", missing);
+}
+
+gm_pack *model_metadata(const char *name, const data_form *form) {
     gm_pack *p = gm_pack_new();
-    gm_shape in = gm_dataset_shape(d);
-    double mean, std;
-    gm_dataset_scaling(d, &mean, &std);
+    if (!p) return NULL;
     gm_pack_set_text(p, "gemel.model", name);
-    set_format(p, "gemel.input", "%.0f %.0f %.0f", (double)in.d[0], (double)in.d[1], (double)in.d[2]);
-    set_format(p, "gemel.scaling", "%.17g %.17g", mean, std, 0);
-    return set_classes(p, d) ? p : NULL;
+    set_input(p, form->input);
+    set_lines(p, "gemel.classes", form->classes);
+    if (form->columns) {
+        set_columns(p, form);
+    } else {
+        set_pair(p, "gemel.scaling", form->mean, form->std);
+        if (form->input.n == 3) gm_pack_set_text(p, "gemel.resize", "cover");
+    }
+    return gm_ok() ? p : NULL;
 }
 
-bool model_save(gm_module *net, const char *name, gm_dataset *d, const char *path) {
+bool model_save(gm_module *net, const char *name, const data_form *form, const char *path) {
     GM_SCOPE(s);
-    return gm_save_safetensors(gm_state_dict(net), model_metadata(name, d), path);
+    return gm_save_safetensors(gm_state_dict(net), model_metadata(name, form), path);
 }
+
+/* ---- reading ---- */
 
 static const char *need(const model_file *f, const char *path, const char *key) {
     if (gm_ok() && gm_pack_has(f->metadata, key)) return gm_get_text(f->metadata, key);
@@ -56,34 +92,68 @@ static const char *need(const model_file *f, const char *path, const char *key) 
     return "";
 }
 
-static int64_t count_lines(const char *text) {
-    int64_t n = *text != 0;
-    for (; *text; text++) n += *text == '\n';
-    return n;
+static bool bad(const char *path, const char *key, const char *text) {
+    return gm_fail(GM_ERROR_FORMAT, "%s: bad metadata: %s is \"%.100s\"", path, key, text);
+}
+
+static bool read_input(model_file *f, const char *path) {
+    const char *text = need(f, path, "gemel.input"), *at = text;
+    gm_shape *s = &f->form.input;
+    int64_t count = 1;
+    while (gm_ok() && *at && s->n < 8) {
+        char *end;
+        long long d = strtoll(at, &end, 10);
+        if (end == at || d < 1 || d > MODEL_SIDE || (count *= d) > MODEL_SIZE) break;
+        s->d[s->n++] = d;
+        at = *end == ' ' ? end + 1 : end;
+    }
+    return gm_ok() && ((!*at && s->n) || bad(path, "gemel.input", text));
+}
+
+/* Lines of two numbers into two rows of n. */
+static bool read_pairs(const char *text, int64_t n, float *center, float *spread) {
+    for (int64_t i = 0; i < n; i++) {
+        char *end;
+        center[i] = strtof(text, &end);
+        if (end == text || *end != ' ') return false;
+        text = end + 1;
+        spread[i] = strtof(text, &end);
+        if (end == text || *end != (i + 1 < n ? '\n' : 0) || !(spread[i] > 0)) return false;
+        text = end + 1;
+    }
+    return true;
+}
+
+static bool read_columns(model_file *f, const char *path) {
+    data_form *form = &f->form;
+    form->columns = data_split_lines(need(f, path, "gemel.columns"));
+    const char *text = need(f, path, "gemel.column_scaling");
+    snprintf(form->label, sizeof form->label, "%s", need(f, path, "gemel.label"));
+    int64_t n = gm_ok() ? gm_count(form->columns) : 0;
+    if (!gm_ok() || form->input.n != 1 || form->input.d[0] != n) return bad(path, "gemel.columns", "of another size");
+    form->center = gm_empty(form->input, GM_F32), form->spread = gm_empty(form->input, GM_F32);
+    float *center = gm_mutable_data(form->center), *spread = gm_mutable_data(form->spread);
+    if (!gm_ok() || !read_pairs(text, n, center, spread)) return bad(path, "gemel.column_scaling", text);
+    if (gm_pack_has(f->metadata, "gemel.missing"))
+        form->missing = (gm_real)GM_REAL(strtod(gm_get_text(f->metadata, "gemel.missing"), NULL));
+    return gm_ok();
+}
+
+static bool read_scaling(model_file *f, const char *path) {
+    const char *text = need(f, path, "gemel.scaling");
+    return gm_ok() && ((sscanf(text, "%lf %lf", &f->form.mean, &f->form.std) == 2 && f->form.std > 0) ||
+                       bad(path, "gemel.scaling", text));
 }
 
 bool model_load(model_file *f, const char *path) {
     *f = (model_file){ .metadata = gm_safetensors_metadata(path) };
     f->name = need(f, path, "gemel.model");
-    const char *input = need(f, path, "gemel.input"), *scaling = need(f, path, "gemel.scaling");
-    f->classes = count_lines(need(f, path, "gemel.classes"));
-    if (!gm_ok()) return false;
-    long long d[3];
-    if (sscanf(input, "%lld %lld %lld", &d[0], &d[1], &d[2]) != 3 ||
-        sscanf(scaling, "%lf %lf", &f->mean, &f->std) != 2 || !(f->std > 0) || !f->classes)
-        return gm_fail(GM_ERROR_FORMAT, "%s: bad metadata: input \"%s\", scaling \"%s\"", path, input, scaling);
-    for (int i = 0; i < 3; i++) {
-        if (d[i] < 1 || d[i] > 4096) return gm_fail(GM_ERROR_FORMAT, "%s: an input of %s", path, input);
-        f->input[i] = d[i];
-    }
-    f->net = gm_zoo_new(f->name, GM_SHAPE(f->input[0], f->input[1], f->input[2]), f->classes);
+    f->form.classes = data_split_lines(need(f, path, "gemel.classes"));
+    if (!read_input(f, path)) return false;
+    f->classes = gm_count(f->form.classes);
+    if (f->classes < 1) return bad(path, "gemel.classes", "");
+    bool table = gm_pack_has(f->metadata, "gemel.columns");
+    if (!(table ? read_columns(f, path) : read_scaling(f, path))) return false;
+    f->net = gm_zoo_new(f->name, f->form.input, f->classes);
     return gm_load_state_dict(f->net, gm_load_safetensors(path));
-}
-
-const char *model_class(const model_file *f, int64_t i, char *buffer, size_t bytes) {
-    const char *at = gm_get_text(f->metadata, "gemel.classes");
-    for (; at && i > 0; i--) at = strchr(at, '\n') ? strchr(at, '\n') + 1 : NULL;
-    if (at) snprintf(buffer, bytes, "%.*s", (int)strcspn(at, "\n"), at);
-    else snprintf(buffer, bytes, "class %lld", (long long)i);
-    return buffer;
 }

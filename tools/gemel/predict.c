@@ -1,22 +1,31 @@
-/* predict.c: `gemel predict`: what a model file sees in PNG images. */
+/* predict.c: `gemel predict`: what a model file sees in pictures, or in the rows of a table. */
 #include <stdio.h>
+#include <string.h>
 
 #include "command.h"
 #include "model.h"
 
 static const cli_flag predict_flags[] = {
     { "top", "N", "how many classes to name (default 3)" },
-    { "json", NULL, "print one JSON object per image" },
+    { "json", NULL, "print one JSON object per picture or row" },
     { 0 },
 };
 
-/* Shares of one row of logits. */
-static gm_tensor *softmax_row(gm_tensor *logits) {
-    gm_tensor *e = gm_exp(gm_sub(logits, gm_max(logits)));
-    return gm_div(e, gm_sum(e));
+enum { PREDICT_TOP = 4096, PREDICT_ROWS = 256 };
+
+typedef struct {
+    model_file file;
+    int64_t top;
+    bool json;
+} prediction;
+
+/* Shares of rows of logits [B, C]. */
+static gm_tensor *softmax_rows(gm_tensor *logits) {
+    gm_tensor *e = gm_exp(gm_sub(logits, gm_max_dim(logits, 1, true)));
+    return gm_div(e, gm_sum_dim(e, 1, true));
 }
 
-static void print_class(const char *name, double share, bool json, int place) {
+static void print_class(const char *name, double share, bool json, int64_t place) {
     if (!json) {
         printf("  %-14s %6.2f %%\n", name, 100 * share);
         return;
@@ -26,58 +35,74 @@ static void print_class(const char *name, double share, bool json, int place) {
     printf(", \"share\": %.6f}", share);
 }
 
-static void print_top(const model_file *f, const float *share, int64_t top, bool json) {
-    bool taken[4096] = { false };
-    for (int place = 0; place < top && place < f->classes; place++) {
-        int64_t best = -1;
-        for (int64_t i = 0; i < f->classes && i < 4096; i++)
-            if (!taken[i] && (best < 0 || share[i] > share[best])) best = i;
-        if (best < 0) return;
-        taken[best] = true;
-        char name[256];
-        print_class(model_class(f, best, name, sizeof name), share[best], json, place);
+/* The largest that is not larger than the one before it, nor that one or one before it in order. */
+static int64_t next_best(const float *share, int64_t n, int64_t before) {
+    int64_t best = -1;
+    for (int64_t i = 0; i < n; i++) {
+        bool later = before < 0 || share[i] < share[before] || (share[i] == share[before] && i > before);
+        if (later && (best < 0 || share[i] > share[best])) best = i;
     }
+    return best;
 }
 
-static bool predict_one(const model_file *f, const char *path, int64_t top, bool json) {
-    GM_SCOPE(s);
-    gm_tensor *pixels = gm_load_png(path, (int32_t)f->input[0]);
-    if (!pixels) return false;
-    gm_shape want = { .n = 3, .d = { f->input[0], f->input[1], f->input[2] } };
-    if (!gm_shape_equal(gm_shape_of(pixels), want)) {
-        char text[64];
-        return gm_fail(GM_ERROR_SHAPE,
-                       "%s: the image is %s (channels, height, width), the model wants [%lld, %lld, %lld]", path,
-                       gm_shape_text(gm_shape_of(pixels), text, sizeof text), (long long)want.d[0],
-                       (long long)want.d[1], (long long)want.d[2]);
-    }
-    gm_tensor *x = gm_unsqueeze(gm_scale_pixels(pixels, f->mean, f->std), 0);
-    gm_tensor *shares = softmax_row(gm_predict(f->net, x));
-    const float *share = shares ? gm_data(shares) : NULL;
-    if (!share) return false;
-    if (json) printf("{\"file\": "), cli_json_string(path), printf(", \"top\": [");
+/* `row` 0: there is only one. */
+static void print_top(const prediction *p, const char *path, int64_t row, const float *share) {
+    if (p->json) {
+        printf("{\"file\": ");
+        cli_json_string(path);
+        if (row) printf(", \"row\": %lld", (long long)row);
+        printf(", \"top\": [");
+    } else if (row) printf("%s, row %lld\n", path, (long long)row);
     else printf("%s\n", path);
-    print_top(f, share, top, json);
-    if (json) printf("]}\n");
-    return true;
+    int64_t best = -1;
+    for (int64_t place = 0; place < p->top; place++) {
+        best = next_best(share, p->file.classes, best);
+        if (best < 0) break;
+        print_class(gm_string_at(p->file.form.classes, best), share[best], p->json, place);
+    }
+    if (p->json) printf("]}\n");
+}
+
+static bool predict_picture(const prediction *p, const char *path) {
+    GM_SCOPE(s);
+    gm_tensor *pixels = data_picture(path, &p->file.form);
+    gm_tensor *x = gm_unsqueeze(gm_scale_pixels(pixels, p->file.form.mean, p->file.form.std), 0);
+    gm_tensor *shares = softmax_rows(gm_predict(p->file.net, x));
+    const float *share = shares ? gm_data(shares) : NULL;
+    if (share) print_top(p, path, 0, share);
+    return share != NULL;
+}
+
+static bool predict_rows(const prediction *p, const char *path) {
+    GM_SCOPE(all);
+    gm_tensor *x = data_rows(path, &p->file.form);
+    int64_t n = gm_ok() ? gm_size(x, 0) : 0;
+    for (int64_t first = 0; gm_ok() && first < n; first += PREDICT_ROWS) {
+        GM_SCOPE(s);
+        int64_t count = n - first < PREDICT_ROWS ? n - first : PREDICT_ROWS;
+        gm_tensor *shares = softmax_rows(gm_predict(p->file.net, gm_narrow(x, 0, first, count)));
+        const float *share = shares ? gm_data(shares) : NULL;
+        for (int64_t i = 0; share && i < count; i++) print_top(p, path, first + i + 1, share + i * p->file.classes);
+    }
+    return gm_ok();
 }
 
 static int predict_run(cli_args *args) {
-    int64_t top = cli_int(args, "top", 3, 1, 4096);
-    model_file f;
+    prediction p = { .top = cli_int(args, "top", 3, 1, PREDICT_TOP), .json = cli_on(args, "json") };
     if (args->bad) return CLI_USAGE;
-    if (!model_load(&f, args->operands[0])) return CLI_FAILURE;
+    if (!model_load(&p.file, args->operands[0])) return CLI_FAILURE;
     for (int i = 1; i < args->n_operands; i++)
-        if (!predict_one(&f, args->operands[i], top, cli_on(args, "json"))) return CLI_FAILURE;
+        if (!(p.file.form.columns ? predict_rows : predict_picture)(&p, args->operands[i])) return CLI_FAILURE;
     return CLI_OK;
 }
 
 const cli_command command_predict = {
     .name = "predict",
-    .summary = "Name what a model file sees in PNG images",
-    .operands = "MODEL IMAGE...",
+    .summary = "Name what a model file sees in pictures (JPEG, PNG) or in the rows of a table (CSV)",
+    .operands = "MODEL FILE...",
     .min_operands = 2,
     .max_operands = -1,
     .flags = predict_flags,
+    .notes = "Pictures of any size are resized until they cover the model's input, and the middle is taken.",
     .run = predict_run,
 };

@@ -5,25 +5,33 @@
 #include "model.h"
 
 static const cli_flag sample_flags[] = {
-    { "data", "DATA", "fashion-mnist or mnist:DIR (default fashion-mnist)" },
+    { "data", "DATA", DATA_HELP },
     { "index", "N", "which image, from 0 (default 0)" },
     { "out", "FILE", "the PNG file (default sample.png)" },
     { 0 },
 };
 
+/* u8 [C, H, W] as a file. */
+static bool write_sample(gm_tensor *x, const char *out) {
+    char text[200];
+    if (gm_ok() && (gm_dtype_of(x) != GM_U8 || gm_n_dims(x) != 3))
+        return gm_fail(GM_ERROR_SHAPE, "sample: the examples are %s %s: no pictures", gm_dtype_name(gm_dtype_of(x)),
+                       gm_shape_text(gm_shape_of(x), text, sizeof text));
+    return gm_write_png(out, gm_permute(x, (int32_t[]){ 1, 2, 0 }, 3));
+}
+
 static int sample_run(cli_args *args) {
     int64_t index = cli_int(args, "index", 0, 0, INT32_MAX);
     if (args->bad) return CLI_USAGE;
-    gm_dataset *d = model_data(cli_text(args, "data", "fashion-mnist"), GM_SPLIT_TEST);
+    data_form form = { 0 };
+    gm_dataset *d = data_open(cli_text(args, "data", "fashion-mnist"), GM_SPLIT_TEST, &form);
     if (!d) return CLI_FAILURE;
     if (index >= gm_dataset_count(d))
         return cli_failure(args, "there are %lld images", (long long)gm_dataset_count(d));
     const char *out = cli_text(args, "out", "sample.png");
-    gm_tensor *image = gm_select(gm_dataset_x(d), 0, index);
-    gm_shape shape = gm_dataset_shape(d);
-    const uint8_t *pixels = gm_data(gm_contiguous(image));
-    if (!gm_ok() || !gm_png_write(out, pixels, shape.d[1], shape.d[2], 1)) return CLI_FAILURE;
-    int64_t label = gm_item_i64(gm_select(gm_dataset_y(d), 0, index));
+    gm_pack *example = gm_dataset_get(d, 0, index);
+    if (!write_sample(gm_get(example, "x"), out)) return CLI_FAILURE;
+    int64_t label = gm_item_i64(gm_get(example, "y"));
     printf("%s: image %lld, %s\n", out, (long long)index, gm_class_name(d, (int32_t)label));
     return CLI_OK;
 }

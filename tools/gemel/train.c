@@ -3,6 +3,7 @@
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -12,7 +13,8 @@
 
 static const cli_flag train_flags[] = {
     { "model", "NAME", "lenet, mlp, resnet18, resnet50 (default lenet)" },
-    { "data", "DATA", "fashion-mnist, or mnist:DIR with the four files of MNIST (default fashion-mnist)" },
+    { "data", "DATA", DATA_HELP },
+    { "image-size", "N", "pictures of folder:DIR become N x N, or HxW (default: the data's, at most the model's own)" },
     { "val-split", "X", "validate on this part of the training examples, not on the test examples" },
     { "epochs", "N", "passes over the training examples (default 1)" },
     { "batch-size", "N", "examples in a step (default 64)" },
@@ -95,33 +97,48 @@ static void stop_on_signals(void) {
     signal(SIGTERM, on_signal);
 }
 
+typedef struct {
+    const char *name; /* of the model */
+    gm_dataset *train, *validation;
+    gm_module *net;
+    data_form form;
+} train_job;
+
 /* A run that was stopped by the user leaves what it has learned so far; after any other error nothing is written. */
-static void save_whatever_happened(gm_module *net, const char *name, gm_dataset *d, const char *out) {
+static void save_whatever_happened(const train_job *j, const char *out) {
     char message[1024] = "";
     bool stopped = gm_error_code() == GM_ERROR_INTERRUPTED;
     if (stopped) {
         snprintf(message, sizeof message, "%s", gm_error_message());
         gm_error_clear();
     }
-    if (model_save(net, name, d, out) && stopped) gm_fail(GM_ERROR_INTERRUPTED, "%s", message);
+    if (model_save(j->net, j->name, &j->form, out) && stopped) gm_fail(GM_ERROR_INTERRUPTED, "%s", message);
 }
 
-typedef struct {
-    const char *name; /* of the model */
-    gm_dataset *train, *validation;
-    gm_module *net;
-} train_job;
+/* "N" or "HxW"; false after reporting. */
+static bool read_image_size(data_form *form, cli_args *args) {
+    const char *text = cli_text(args, "image-size", NULL);
+    char *end = NULL;
+    if (!text) return true;
+    form->height = form->width = strtol(text, &end, 10);
+    if (end != text && *end == 'x') form->width = strtol(text = end + 1, &end, 10);
+    bool ok =
+        end != text && !*end && form->height > 0 && form->width > 0 && form->height <= 8192 && form->width <= 8192;
+    return ok || (cli_usage(args, "--image-size: \"%s\" is no size such as 224 or 240x320, at most 8192",
+                            cli_text(args, "image-size", NULL)),
+                  false);
+}
 
 /* Data and net by the flags. */
 static bool set_up(train_job *j, const recipe *r, cli_args *args, int model) {
     const char *data = cli_text(args, "data", "fashion-mnist");
     j->name = gm_zoo_name(model);
     gm_seed(r->seed);
-    j->train = model_data(data, GM_SPLIT_TRAIN);
-    j->validation = r->split > 0 ? recipe_split(r, j->train, true) : model_data(data, GM_SPLIT_TEST);
+    j->form.side = gm_zoo_side(model);
+    j->train = data_open(data, GM_SPLIT_TRAIN, &j->form);
+    j->validation = r->split > 0 ? recipe_split(r, j->train, true) : data_open(data, GM_SPLIT_TEST, &j->form);
     if (r->split > 0) j->train = recipe_split(r, j->train, false);
-    gm_shape in = gm_dataset_shape(j->train);
-    j->net = gm_ok() ? gm_zoo_new(j->name, in, gm_n_classes(j->train)) : NULL;
+    j->net = gm_ok() ? gm_zoo_new(j->name, j->form.input, gm_count(j->form.classes)) : NULL;
     return gm_ok();
 }
 
@@ -137,7 +154,7 @@ static bool fit(const train_job *j, const recipe *r, cli_args *args) {
                   .logdir = cli_text(args, "logdir", NULL), .csv_log = cli_text(args, "csv", NULL),
                   .checkpoint_dir = cli_text(args, "checkpoint-dir", NULL),
                   .checkpoint_steps = cli_int(args, "checkpoint-steps", 0, 1, INT64_MAX),
-                  .resume = cli_on(args, "resume"), .metadata = model_metadata(j->name, j->train),
+                  .resume = cli_on(args, "resume"), .metadata = model_metadata(j->name, &j->form),
                   .quiet = cli_on(args, "quiet"), .on_epoch = cli_on(args, "json") ? print_json : print_text);
 }
 
@@ -151,16 +168,17 @@ static int train_run(cli_args *args) {
         return cli_usage(args, "--%s needs --checkpoint-dir DIR", every ? "checkpoint-steps" : "resume");
     const char *out = cli_text(args, "out", NULL);
     if (out && !can_write(out)) return cli_failure(args, "--out: cannot write %s: %s", out, strerror(errno));
+    if (!read_image_size(&job.form, args)) return CLI_USAGE;
     stop_on_signals();
     if (!set_up(&job, &r, args, model)) return CLI_FAILURE;
     fit(&job, &r, args);
-    if (out) save_whatever_happened(job.net, job.name, job.train, out);
+    if (out) save_whatever_happened(&job, out);
     return gm_ok() ? CLI_OK : CLI_FAILURE;
 }
 
 const cli_command command_train = {
     .name = "train",
-    .summary = "Train a model on images and write it to a file",
+    .summary = "Train a model on data and write it to a file",
     .operands = "",
     .flags = train_flags,
     .notes = "The file does not depend on the number of threads, nor on the machine.",

@@ -85,6 +85,8 @@ GM_API gm_tensor *gm_dataset_y(const gm_dataset *d);
 /* How many classes have names (0: no classes), and the name of one. Data sets made from another keep its names. */
 GM_API int32_t gm_n_classes(const gm_dataset *d);
 GM_API const char *gm_class_name(const gm_dataset *d, int32_t index);
+/* All of them as strings [C], which live as long as the data set. STATE error if there are none. */
+GM_API gm_tensor *gm_dataset_classes(const gm_dataset *d);
 /* Give the classes names: `names` is a tensor of strings [C]. */
 GM_API bool gm_dataset_set_classes(gm_dataset *d, gm_tensor *names);
 /* What batches of u8 subtract and divide by. 0 and 1 unless the data set sets others. */
