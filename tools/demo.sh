@@ -9,8 +9,8 @@ mkdir -p "$out"
 
 say() { printf '\n\033[1m$ %s\033[0m\n' "$*"; "$@"; }
 
-say ./gemel train --model lenet --data fashion-mnist --epochs 3 --batch-size 64 --optimizer adamw --lr 1e-3 --seed 1 \
-    --logdir "$out/log" --out "$model"
+say ./gemel train --model lenet --data fashion-mnist --epochs 3 --batch-size 64 --optimizer adamw --lr 3e-3 \
+    --schedule one-cycle --seed 1 --logdir "$out/log" --out "$model"
 say ./gemel eval "$model" --data fashion-mnist --json | tee "$out/eval.json"
 accuracy=$(sed -n 's/.*"accuracy": *\([0-9.eE+-]*\).*/\1/p' "$out/eval.json" | tail -1)
 

@@ -59,6 +59,15 @@ check 'cmp -s "$work/json1" "$work/json2" && cmp -s "$work/json1" "$work/json3"'
 mv "$work/m1.safetensors" "$model"
 check 'sed -n "s/.*\"val_accuracy\": //p" "$work/json1" | awk "END { exit !(\$1 > 0.9) }"'
 
+# The same of a net with convolutions, an average and a schedule.
+for threads in 1 2 3; do
+    export GM_THREADS=$threads
+    expect 0 out '^epoch 1' train --model lenet --data "mnist:$data" --batch-size 50 --schedule one-cycle --ema 0.9 --clip 1 \
+        --optimizer sgd --lr 0.1 --seed 2 --out "$work/c$threads.safetensors"
+done
+unset GM_THREADS
+check 'cmp -s "$work/c1.safetensors" "$work/c2.safetensors" && cmp -s "$work/c1.safetensors" "$work/c3.safetensors"'
+
 expect 0 out 'epoch 1: loss [0-9.]*, accuracy [0-9.]*; validation loss' train --data "mnist:$data" --model lenet \
     --optimizer sgd --logdir "$work/log"
 check 'ls "$work/log" | grep -q tfevents'
@@ -168,6 +177,18 @@ for signal in INT TERM; do
     check '[ $code -eq 130 ] && grep -q "INTERRUPTED: .*resume goes on from $stop/last.safetensors" "$work/err"'
     expect 0 out '"count": 256' eval "$stop.safetensors" --data "mnist:$data" --json
 done
+
+# A full disk: an error that says so, and the last checkpoint stays what it was.
+full="train --model mlp --data mnist:$data --seed 3 --checkpoint-dir $work/full"
+expect 0 out '^epoch 1' $full
+cp "$work/full/last.safetensors" "$work/before"
+(ulimit -f 1000 && exec "$GEMEL" $full --epochs 3 --resume --out "$work/none") >"$work/out" 2>"$work/err"
+code=$?
+check '[ $code -eq 1 ]'
+check 'grep -q "IO: .*cannot write $work/full/[a-z]*.safetensors: .*arge" "$work/err"'
+check 'cmp -s "$work/before" "$work/full/last.safetensors"'
+expect 0 out '^epoch 2' $full --epochs 2 --resume
+[ ! -e /dev/full ] || expect 1 err 'IO: .*cannot write /dev/full' train --model mlp --data "mnist:$data" --out /dev/full
 
 head -c 5000 "$work/keep/last.safetensors" >"$work/cut"
 mv "$work/cut" "$work/keep/last.safetensors"

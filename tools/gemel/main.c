@@ -1,4 +1,5 @@
 /* main.c: the command `gemel`: find the subcommand, read its command line, run it, report. */
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -62,6 +63,7 @@ static int finish(int code) {
 }
 
 int main(int argc, char **argv) {
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error like a full disk */
     if (argc < 2) return print_overview(stderr), CLI_USAGE;
     const char *word = argv[1];
     if (!strcmp(word, "--help") || !strcmp(word, "-h") || (!strcmp(word, "help") && argc == 2)) {
