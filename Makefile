@@ -37,7 +37,9 @@ test:
 
 test-all: test test-math
 	@sh tools/setup.sh ci
-	@sh tools/matrix.sh all
+	@bash tools/matrix.sh all
+	@sh tools/sanitize.sh address
+	@sh tools/sanitize.sh threads
 
 test-math:
 	@sh tools/setup.sh test
