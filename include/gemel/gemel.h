@@ -13,6 +13,7 @@
 #include "ops.h"
 #include "optim.h"
 #include "schedule.h"
+#include "symbol.h"
 #include "tensor.h"
 #include "train.h"
 #include "watch.h"

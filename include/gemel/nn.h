@@ -120,6 +120,7 @@ GM_API size_t gm_summary_text(gm_module *net, gm_shape input, const gm_summary_a
 #endif
 
 #include "nn/activation.h"
+#include "nn/functional.h"
 #include "nn/layers.h"
 #include "nn/norms.h"
 #include "nn/recurrent.h"

@@ -140,6 +140,9 @@ struct gm_op {
 GM_API int gm_op_call(const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs, gm_tensor **out, int n_out);
 /* The same for operations of one output. */
 GM_API gm_tensor *gm_op_call1(const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs);
+/* For calling a random operation again with its attributes of an earlier call: move them to the next place of the
+ * default stream for the module that runs. Nothing else is changed; nothing at all for other operations. */
+GM_API void gm_op_redraw(const gm_op *op, void *attrs);
 /* The record of a built-in operation by name, NULL if there is none; and all of them, by index, NULL past the end. */
 GM_API const gm_op *gm_op_find(const char *name);
 GM_API const gm_op *gm_op_at(int index);

@@ -101,7 +101,8 @@ typedef struct {
     int32_t accumulate;           /* each batch in this many equal parts, a power of two; default 1 */
     int32_t epoch_steps;          /* an epoch ends after this many batches; 0: with the data */
 
-    const char *monitor;      /* the number that "best" is about; default "val_loss", without validation "loss" */
+    const char *monitor;      /* the number that "best" is about; default "val_loss", without validation "loss"; VALUE
+                               * error after the first epoch if that is none of its numbers */
     double min_delta;         /* what is less of an improvement is none */
     int32_t maximize;         /* the larger the better */
     int32_t patience;         /* stop after this many epochs without improvement; 0: never */

@@ -133,6 +133,10 @@ static inline unsigned run_fp_state(void) {
 }
 
 static int run_dispatch(const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs, gm_tensor **out) {
+    if (__builtin_expect(gm__n_symbols > 0, 0)) {
+        int n = gm__dispatch_symbolic(op, in, n_in, attrs, out);
+        if (n != GM__NOT_SYMBOLIC) return n;
+    }
     if (__builtin_expect(run_fp_state() == 0x1f80u, 1)) return run_op(op, in, n_in, attrs, out);
     fenv_t saved;
     fegetenv(&saved);

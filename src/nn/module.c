@@ -5,7 +5,7 @@
  * and its values when the net is first used: only then is its full name known. `ready` says that nothing below waits
  * for that. */
 #include "../math/fp.h"
-#include "module.h"
+#include "layer_call.h"
 #include "gemel/autograd.h"
 #include "gemel/ops.h"
 
@@ -205,13 +205,13 @@ static bool module_tell(gm_module *m, gm_tensor *x, gm_tensor *y, gm_pack *in, g
 }
 
 /* A module that has only the other one of forward and apply takes one tensor, and its first result counts. */
-static gm_tensor *module_forward(gm_module *m, gm_tensor *x) {
+gm_tensor *gm__module_run_forward(gm_module *m, gm_tensor *x) {
     if (m->class.forward) return m->class.forward(m, x);
     gm_pack *out = m->class.apply(m, GM_PACK({ "0", x, NULL }));
     return gm_ok() ? gm_pack_at(out, 0) : NULL;
 }
 
-static gm_pack *module_apply(gm_module *m, gm_pack *in) {
+gm_pack *gm__module_run_apply(gm_module *m, gm_pack *in) {
     if (m->class.apply) return m->class.apply(m, in);
     if (gm_pack_count(in) != 1)
         return gm_fail(GM_ERROR_VALUE, "apply: %lld inputs for a %s, which takes one", (long long)gm_pack_count(in),
@@ -221,20 +221,24 @@ static gm_pack *module_apply(gm_module *m, gm_pack *in) {
 }
 
 gm_tensor *gm_forward(gm_module *m, gm_tensor *x) {
-    if (!gm__module_check(m, "forward") || !module_make_ready(m)) return NULL;
+    if (!gm__module_check(m, "forward")) return NULL;
+    if (x && gm_is_symbolic(x)) return gm__layer_forward(m, x);
+    if (!module_make_ready(m)) return NULL;
     gm_scope s = gm_scope_open();
     int64_t before = gm_where_push(m->name);
-    gm_tensor *y = module_forward(m, x);
+    gm_tensor *y = gm__module_run_forward(m, x);
     if (m->n_hooks) module_tell(m, x, y, NULL, NULL);
     gm_where_pop(before);
     return gm_return(&s, gm_ok() ? y : NULL);
 }
 
 gm_pack *gm_apply(gm_module *m, gm_pack *in) {
-    if (!gm__module_check(m, "apply") || !module_make_ready(m)) return NULL;
+    if (!gm__module_check(m, "apply")) return NULL;
+    if (gm__layer_is_symbolic(in)) return gm__layer_apply(m, in);
+    if (!module_make_ready(m)) return NULL;
     gm_scope s = gm_scope_open();
     int64_t before = gm_where_push(m->name);
-    gm_pack *out = module_apply(m, in);
+    gm_pack *out = gm__module_run_apply(m, in);
     if (m->n_hooks) module_tell(m, NULL, NULL, in, out);
     gm_where_pop(before);
     return gm_return(&s, gm_ok() ? out : NULL);
@@ -277,7 +281,13 @@ bool gm_set_training(gm_module *net, bool on) {
     return gm_ok();
 }
 
-bool gm_is_training(const gm_module *m) { return gm_check_object(m, &module_type, "is_training", 1) && m->training; }
+/* Not while this or what it lies in is applied to symbolic values. */
+bool gm_is_training(const gm_module *m) {
+    if (!gm_check_object(m, &module_type, "is_training", 1)) return false;
+    for (const gm_module *above = m; above; above = above->parent)
+        if (above->symbolic) return false;
+    return m->training;
+}
 
 int64_t gm_n_children(const gm_module *m) {
     int64_t n = 0;

@@ -22,6 +22,7 @@ struct gm_module {
     module_part *parts;
     module_hook *hooks;
     int64_t n, capacity, n_hooks, last_hook;
+    int32_t symbolic; /* inside how many calls with symbolic values it is */
     bool training, ready;
 };
 
@@ -31,6 +32,9 @@ bool gm__module_check(const gm_module *m, const char *op);
  * false. */
 typedef bool (*module_visit)(void *env, const char *path, module_part *p);
 bool gm__module_walk(gm_module *m, module_visit f, void *env);
+/* forward and apply as they are, whichever of the two the class has. */
+gm_tensor *gm__module_run_forward(gm_module *m, gm_tensor *x);
+gm_pack *gm__module_run_apply(gm_module *m, gm_pack *in);
 /* Values below m, and so above it, have to be filled anew before the next use. */
 void gm__module_unready(gm_module *m);
 /* Fill what has to be filled, in the whole tree that m is part of. */

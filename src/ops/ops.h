@@ -12,6 +12,11 @@
 typedef int (*gm__dispatch_fn)(const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs, gm_tensor **out);
 extern gm__dispatch_fn gm__dispatch;
 
+/* Asked first while there are symbolic values (graph/symbol.c fills it in): GM__NOT_SYMBOLIC for a call that has
+ * nothing to do with them. */
+enum { GM__NOT_SYMBOLIC = -2 };
+extern gm__dispatch_fn gm__dispatch_symbolic;
+
 /* Calls with one output and up to three inputs. */
 static inline gm_tensor *gm__call1(const gm_op *op, const void *attrs, gm_tensor *a) {
     return gm_op_call1(op, (gm_tensor *[]){ a }, 1, attrs);

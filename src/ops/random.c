@@ -9,6 +9,7 @@
 #include "../kernels/kernels.h"
 
 #include <stddef.h>
+#include <string.h>
 
 typedef struct { gm_shape shape; int64_t dtype, kind, key, count; double scale, shift; } random_attrs;
 static const gm_attr random_fields[] = { GM_ATTR(random_attrs, shape, SHAPE), GM_ATTR(random_attrs, dtype, I64),
@@ -101,6 +102,16 @@ const gm_op gm__op_random = {
                                 { 0 } },
     .doc = "random numbers of a place in a stream",
 };
+
+void gm_op_redraw(const gm_op *op, void *attrs) {
+    if (!op || !(op->flags & GM_OP_RANDOM)) return;
+    uint64_t seed, count = gm__draw_next(&seed);
+    for (const gm_attr *a = op->attrs; a && a->name; a++) {
+        int64_t *field = (int64_t *)((char *)attrs + a->offset);
+        if (!strcmp(a->name, "key")) *field = (int64_t)gm__stream_key(seed, gm__context()->where);
+        if (!strcmp(a->name, "count")) *field = (int64_t)count;
+    }
+}
 
 /* The next place of the default stream, for the module being run. */
 static gm_tensor *random_next(gm_shape shape, gm_dtype dtype, int kind, double scale, double shift) {

@@ -2,8 +2,11 @@
 #include "../math/fp.h"
 #include "tensor.h"
 #include "../base/context.h"
+#include "gemel/symbol.h"
 
 #include <stdio.h>
+
+_Atomic int64_t gm__n_symbols;
 
 bool gm_shape_equal(gm_shape a, gm_shape b) {
     if (a.n != b.n) return false;
@@ -18,12 +21,26 @@ int64_t gm_shape_count(gm_shape s) {
     return n;
 }
 
+/* A size; with symbols about, unknown sizes within it are letters: "2*B". */
+static int shape_size_text(char *text, size_t bytes, int64_t d) {
+    const char *letters[] = { "", "B", "?", "B*?" };
+    int known = 0;
+    if (gm__n_symbols && d) {
+        if (d % GM_SIZE_BATCH == 0) d /= GM_SIZE_BATCH, known |= 1;
+        if (d % GM_SIZE_ANY == 0) d /= GM_SIZE_ANY, known |= 2;
+    }
+    if (known && d == 1) return snprintf(text, bytes, "%s", letters[known]);
+    return snprintf(text, bytes, "%lld%s%s", (long long)d, known ? "*" : "", letters[known]);
+}
+
 char *gm_shape_text(gm_shape s, char *text, size_t bytes) {
     size_t at = 0;
     if (bytes < 3) return text;
     text[at++] = '[';
-    for (int i = 0; i < s.n && at + 24 < bytes; i++)
-        at += (size_t)snprintf(text + at, bytes - at, "%s%lld", i ? ", " : "", (long long)s.d[i]);
+    for (int i = 0; i < s.n && at + 30 < bytes; i++) {
+        at += (size_t)snprintf(text + at, bytes - at, "%s", i ? ", " : "");
+        at += (size_t)shape_size_text(text + at, bytes - at, s.d[i]);
+    }
     text[at++] = ']';
     text[at] = 0;
     return text;

@@ -11,6 +11,7 @@ void (*gm__tensor_drop_autograd)(gm_tensor *t);
 static void tensor_destroy(void *object) {
     gm_tensor *t = object;
     if (t->node || t->grad || t->hooks) gm__tensor_drop_autograd(t);
+    if (t->symbol) gm_release(t->symbol);
     gm_release(t->storage);
 }
 

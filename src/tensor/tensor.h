@@ -34,11 +34,15 @@ struct gm_tensor {
     gm_node *node;
     gm_tensor *grad;
     void *hooks;         /* eager/hook.c */
+    gm_object *symbol;   /* of a ghost: how it is made (graph/symbol.c); out_index says which of the results it is */
     gm_shape shape;
     int64_t stride[GM_MAX_DIMS];
 };
 
 extern const gm_type gm__tensor_type, gm__storage_type;
+
+/* How many records of symbolic values there are; while there is none, nothing is different. */
+extern _Atomic int64_t gm__n_symbols;
 
 /* The tape fills this in: called when a tensor dies, for its node, gradient and hooks. */
 extern void (*gm__tensor_drop_autograd)(gm_tensor *t);

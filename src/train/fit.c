@@ -202,6 +202,18 @@ static bool fit_validate(gm__fit_run *r, gm_epoch *e) {
     return gm_ok();
 }
 
+/* The number to watch is one of the epoch's. */
+static bool fit_check_monitor(const gm__fit_run *r) {
+    char names[700] = "";
+    size_t at = 0;
+    for (int64_t i = 0; i < r->n_values; i++) {
+        if (!strcmp(r->values[i].name, r->monitor)) return true;
+        if (at < sizeof names)
+            at += (size_t)snprintf(names + at, sizeof names - at, "%s%s", i ? ", " : "", r->values[i].name);
+    }
+    return gm_fail(GM_ERROR_VALUE, "fit: there is no number \"%s\" to monitor; there are %s", r->monitor, names);
+}
+
 /* Every number of the epoch, and the sums made ready for the next. Metrics have one set of sums: the training's are
  * read before the validation begins. */
 static bool fit_measure(gm__fit_run *r, gm_epoch *e) {
@@ -216,7 +228,7 @@ static bool fit_measure(gm__fit_run *r, gm_epoch *e) {
     e->values = r->values, e->n_values = r->n_values;
     for (int64_t i = 0; i < r->n_values; i++)
         gm_history_put(r->history, r->values[i].name, r->epoch, r->values[i].value);
-    return gm_ok();
+    return gm_ok() && fit_check_monitor(r);
 }
 
 static gm_pack *fit_copy(gm_pack *state) {

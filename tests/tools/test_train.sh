@@ -71,6 +71,8 @@ check 'cmp -s "$work/c1.safetensors" "$work/c2.safetensors" && cmp -s "$work/c1.
 expect 0 out 'epoch 1: loss [0-9.]*, accuracy [0-9.]*; validation loss' train --data "mnist:$data" --model lenet \
     --optimizer sgd --logdir "$work/log"
 check 'ls "$work/log" | grep -q tfevents'
+check 'grep -q "^gemel: epoch 1/1: 256 in [0-9.]* s, .* examples/s, loss" "$work/err"' # plain lines where no terminal is
+check '! grep -q "$(printf "\r")" "$work/err"'
 expect 0 out '^loss [0-9.]*, accuracy [0-9.]* on 256 images$' eval "$model" --data "mnist:$data"
 expect 0 out '^{"loss": [0-9.e-]*, "accuracy": [0-9.]*, "count": 256}$' eval "$model" --data "mnist:$data" --json
 check '[ "$(sed "s/.*\"accuracy\": \([0-9.]*\),.*/\1/" "$work/out" | cut -c 1-5)" = \

@@ -244,6 +244,14 @@ static void refused(void) {
               gm_error_code() == GM_ERROR_STATE && strstr(gm_error_message(), "batch_size was 24 there, now it is 32"),
           "%s", gm_error_message());
     gm_error_clear();
+    CHECK(!gm_fit(r.net, d, .resume = 1, .quiet = 1, .checkpoint_dir = directory, .batch_size = BATCH, .seed = 3,
+                  .accumulate = 4, .average = r.average) && gm_error_code() == GM_ERROR_STATE &&
+              strstr(gm_error_message(), "saved with a schedule, this run has none"), "%s", gm_error_message());
+    gm_error_clear();
+    CHECK(!gm_fit(r.net, d, .resume = 1, .quiet = 1, .checkpoint_dir = directory, .batch_size = BATCH, .seed = 3,
+                  .accumulate = 4, .schedule = r.schedule) &&
+              strstr(gm_error_message(), "saved with an average, this run has none"), "%s", gm_error_message());
+    gm_error_clear();
     gm_save_safetensors(gm_state_dict(r.net), NULL, last);
     CHECK(!gm_fit(r.net, d, .resume = 1, .quiet = 1, .checkpoint_dir = directory) &&
               gm_error_code() == GM_ERROR_FORMAT && strstr(gm_error_message(), "no checkpoint"), "%s",
@@ -258,6 +266,24 @@ static bool interrupt_third(void *env, const gm_fit_moment *at) {
     (void)env;
     if (at->moment == GM_FIT_STEP && at->step == 2) gm_interrupt();
     return true;
+}
+
+static bool interrupt_at_end(void *env, const gm_epoch *e) {
+    (void)env;
+    if (e->epoch == 2) gm_interrupt();
+    return true;
+}
+
+/* Asked too late, when the last epoch is over: the run is whole, and the next one is not stopped by it. */
+static void interrupted_late(void) {
+    GM_SCOPE(s);
+    gm_module *net = problem_net();
+    gm_dataset *d = problem_of(PROBLEM_N, 5);
+    CHECK(gm_fit(net, d, .epochs = 2, .quiet = 1, .on_epoch = interrupt_at_end), "%s", gm_error_message());
+    CHECK(gm_fit(net, d, .quiet = 1), "%s", gm_error_message());
+    CHECK(!gm_fit(net, d, .epochs = 3, .quiet = 1, .on_epoch = interrupt_at_end) &&
+              gm_error_code() == GM_ERROR_INTERRUPTED);
+    gm_error_clear();
 }
 
 static void interrupted(void) {
@@ -289,6 +315,7 @@ int main(void) {
     RUN(full_disk);
     RUN(refused);
     RUN(interrupted);
+    RUN(interrupted_late);
     forget();
     char tmp_file[160];
     snprintf(tmp_file, sizeof tmp_file, "%s.tmp", last);

@@ -2,6 +2,7 @@
  * after errors. */
 #include "problem.h"
 
+#include <dirent.h>
 #include <math.h>
 #include <unistd.h>
 
@@ -75,6 +76,60 @@ static void steps_and_logs(void) {
     remove(json);
 }
 
+/* True if a file in `dir` has these bytes somewhere; removes the file. */
+static bool found_and_removed(const char *dir, const char *const *words) {
+    static char bytes[1 << 16];
+    char path[512] = "";
+    DIR *d = opendir(dir);
+    for (struct dirent *e; d && (e = readdir(d));)
+        if (strstr(e->d_name, "tfevents")) snprintf(path, sizeof path, "%s/%.200s", dir, e->d_name);
+    if (d) closedir(d);
+    FILE *f = fopen(path, "rb");
+    size_t n = f ? fread(bytes, 1, sizeof bytes, f) : 0;
+    if (f) fclose(f);
+    for (; *words; words++)
+        if (!memmem(bytes, n, *words, strlen(*words))) return printf("no %s in %s\n", *words, path), false;
+    return !remove(path) && !rmdir(dir);
+}
+
+static void tensorboard(void) {
+    GM_SCOPE(s);
+    char dir[64];
+    snprintf(dir, sizeof dir, "/tmp/gemel-fit-events-%d", (int)getpid());
+    gm_module *net = problem_net();
+    CHECK(gm_fit(net, problem_of(PROBLEM_N, 5), .validation = problem_of(64, 6), .quiet = 1, .logdir = dir,
+                 .metrics = GM_METRICS(gm_metric_f1(-1))), "%s", gm_error_message());
+    static const char *const tags[] = { "loss/step",      "loss/train",          "loss/validation", "f1/validation",
+                                        "accuracy/train", "accuracy/validation", "lr",              NULL };
+    CHECK(found_and_removed(dir, tags));
+}
+
+static const char *take_message(void) {
+    static char message[400];
+    snprintf(message, sizeof message, "%s", gm_error_message());
+    gm_error_clear();
+    return message;
+}
+
+/* The number that "best" is about, by name; the larger the better. */
+static void monitor(void) {
+    GM_SCOPE(s);
+    gm_dataset *d = problem_of(PROBLEM_N, 5), *test = problem_of(64, 6);
+    gm_module *net = problem_net();
+    gm_history *h = gm_history_new();
+    CHECK(gm_fit(net, d, .validation = test, .quiet = 1, .epochs = 12, .patience = 2, .history = h, .maximize = 1,
+                 .monitor = "val_top_2", .metrics = GM_METRICS(gm_metric_top_k(2)),
+                 .optimizer = gm_sgd(net, 0.0)), "%s", gm_error_message());
+    CHECK(gm_history_epochs(h) == 3 && gm_history_at(h, "val_top_2", 0) == gm_history_at(h, "val_top_2", 2));
+    CHECK(!gm_fit(net, d, .quiet = 1, .patience = 2, .monitor = "val_los"));
+    const char *why = take_message();
+    CHECK(!strcmp(why, "fit: there is no number \"val_los\" to monitor; there are loss, accuracy, lr"), "%s", why);
+    /* a plateau follows it */
+    CHECK(gm_fit(net, d, .quiet = 1, .epochs = 4, .history = h, .optimizer = gm_sgd(net, 1e-30), .in_order = 1,
+                 .schedule = gm_schedule_plateau(.factor = 0.5, .patience = GM_INT(0), .threshold = GM_REAL(0.9))));
+    CHECK(gm_history_at(h, "lr", 1) == 1e-30 && gm_history_at(h, "lr", 3) == 0.25e-30, "%g", gm_history_at(h, "lr", 3));
+}
+
 /* ---- patience, best, average ---- */
 
 typedef struct { float weight[8][16]; double loss[8]; int n; } record;
@@ -90,19 +145,32 @@ static bool keep_weight(void *env, const gm_fit_moment *at) {
     return true;
 }
 
+/* The file has the net as it was then. */
+static bool file_has(const char *path, const char *name, const float *weight) {
+    gm_pack *p = gm_load_safetensors(path);
+    gm_tensor *t = p ? gm_get(p, name) : NULL;
+    return t && !memcmp(gm_data(t), weight, sizeof ((record *)0)->weight[0]);
+}
+
 static void patience(void) {
     GM_SCOPE(s);
+    char dir[64], last[96], best_path[96];
+    snprintf(dir, sizeof dir, "/tmp/gemel-fit-best-%d", (int)getpid());
+    snprintf(last, sizeof last, "%s/last.safetensors", dir);
+    snprintf(best_path, sizeof best_path, "%s/best.safetensors", dir);
     gm_module *net = problem_net();
     record r = { .n = 0 };
     /* a rate that soon does harm */
     CHECK(gm_fit(net, problem_of(PROBLEM_N, 5), .validation = problem_of(64, 6), .epochs = 8, .quiet = 1, .env = &r,
                  .optimizer = gm_adamw(net, 0.5), .on_epoch = keep, .patience = 2, .keep_best = 1,
-                 .callbacks = ((gm_callback[]){ { keep_weight, &r }, { NULL, NULL } })),
+                 .checkpoint_dir = dir, .callbacks = ((gm_callback[]){ { keep_weight, &r }, { NULL, NULL } })),
           "%s", gm_error_message());
     int best = 0;
     for (int i = 1; i < r.n; i++) best = r.loss[i] < r.loss[best] ? i : best;
     CHECK(r.n == best + 3 && r.n < 8, "%d epochs, best %d", r.n, best);
     CHECK(!memcmp(gm_data(gm_get(gm_parameters(net), "0.weight")), r.weight[best], sizeof r.weight[0]));
+    CHECK(file_has(best_path, "0.weight", r.weight[best]) && file_has(last, "net.0.weight", r.weight[r.n - 1]));
+    CHECK(!remove(best_path) && !remove(last) && !rmdir(dir));
 }
 
 /* The net ends with the averages, and it was they that were evaluated. */
@@ -206,6 +274,8 @@ static void modes(void) {
 int main(void) {
     RUN(callbacks);
     RUN(steps_and_logs);
+    RUN(tensorboard);
+    RUN(monitor);
     RUN(patience);
     RUN(averages);
     RUN(parts);

@@ -84,7 +84,8 @@ static bool recurrent_make_mask(recurrent_run *r, int64_t steps, int64_t batch) 
     if (gm_ok() && (s.n != 1 || s.d[0] != batch || !gm_is_integer(gm_dtype_of(r->lengths))))
         return gm_fail(GM_ERROR_SHAPE, "recurrent: lengths are %s %s, integers [%lld] are wanted",
                        gm_dtype_name(gm_dtype_of(r->lengths)), gm_shape_text(s, text, sizeof text), (long long)batch);
-    int64_t low = gm_item_i64(gm_min(r->lengths)), high = gm_item_i64(gm_max(r->lengths));
+    bool known = gm_ok() && !gm_is_symbolic(r->lengths);
+    int64_t low = known ? gm_item_i64(gm_min(r->lengths)) : 1, high = known ? gm_item_i64(gm_max(r->lengths)) : 1;
     if (gm_ok() && (low < 1 || high > steps))
         return gm_fail(GM_ERROR_VALUE, "recurrent: lengths from %lld to %lld for %lld steps", (long long)low,
                        (long long)high, (long long)steps);
