@@ -7,7 +7,7 @@ set(CMAKE_C_FLAGS_DEBUG "-O1 -g -fno-omit-frame-pointer")
 
 # The numerics contract is held by fp.h and by explicit fma; these flags say the same to the whole translation unit
 # (-ffp-contract) or lift what stands in the way of vectors and changes no value (the others).
-set(GEMEL_FLAGS -Wall -Wextra -ffp-contract=off -fno-trapping-math -fno-math-errno)
+set(GEMEL_FLAGS -Wall -Wextra -fno-semantic-interposition -ffp-contract=off -fno-trapping-math -fno-math-errno)
 # Vectors that are filled lane by lane are unrolled at -O3 only; below it, and in instrumented code, GCC takes them for
 # uninitialised.
 string(TOUPPER "${CMAKE_BUILD_TYPE}" build_type)

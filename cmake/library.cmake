@@ -28,7 +28,7 @@ gemel_interface(gemel)
 set_target_properties(gemel PROPERTIES SOVERSION ${PROJECT_VERSION_MAJOR} VERSION ${PROJECT_VERSION}
                                        LINK_DEPENDS ${CMAKE_SOURCE_DIR}/cmake/gemel.map)
 if(UNIX AND NOT APPLE)
-  target_link_options(gemel PRIVATE -Wl,--version-script=${CMAKE_SOURCE_DIR}/cmake/gemel.map)
+  target_link_options(gemel PRIVATE -Wl,-Bsymbolic-functions -Wl,--version-script=${CMAKE_SOURCE_DIR}/cmake/gemel.map)
   if(NOT GEMEL_SANITIZE)
     target_link_options(gemel PRIVATE -Wl,--no-undefined)
   endif()

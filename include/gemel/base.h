@@ -138,6 +138,8 @@ GM_API void gm_context_free(gm_context *context);
 GM_API int gm_n_threads(void);
 GM_API bool gm_set_threads(int n);
 
+/* Of all threads together. The peak is exact where one thread makes tensors, else short by at most 64 KiB for each
+ * other one. */
 typedef struct {
     int64_t bytes_in_use, bytes_peak, bytes_cached; /* of tensor storage; cached blocks are free but not given back */
     int64_t n_allocations, n_cache_hits;            /* since the start */

@@ -1,50 +1,95 @@
 /* context.c: making, finding and swapping thread contexts. */
 #include "../math/fp.h"
 #include "context.h"
+#include "memory.h"
+#include "object.h"
 #include "scope.h"
 
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-static __thread gm_context *context_current __attribute__((tls_model("initial-exec")));
+__thread gm_context *gm__context_current __attribute__((tls_model("initial-exec")));
 static __thread gm_context *context_own __attribute__((tls_model("initial-exec")));
 static pthread_key_t context_key;
 static pthread_once_t context_once = PTHREAD_ONCE_INIT;
 /* Shared by threads that could not get a context; its error is permanent, so they do nothing. */
-static gm_context context_emergency = { .error = GM_ERROR_MEMORY, .message = "out of memory for a thread's context" };
+static gm_context context_emergency = { .error = GM_ERROR_MEMORY, .message = "out of memory for a thread's context",
+                                        .shared = true };
 
-static void context_delete(void *context) {
-    gm_context *c = context;
-    gm__owned_release(&c->owned, 0);
+/* ---- all of them ---- */
+
+/* The list ends with the emergency context, which is never deleted. */
+static pthread_mutex_t context_lock = PTHREAD_MUTEX_INITIALIZER;
+static gm_context *context_all = &context_emergency;
+static gm__counts context_ended;
+
+static void context_add_counts(gm__counts *sum, const gm__counts *c) {
+    sum->objects += __atomic_load_n(&c->objects, __ATOMIC_RELAXED);
+    sum->bytes_in_use += __atomic_load_n(&c->bytes_in_use, __ATOMIC_RELAXED);
+    sum->bytes_cached += __atomic_load_n(&c->bytes_cached, __ATOMIC_RELAXED);
+    sum->allocations += __atomic_load_n(&c->allocations, __ATOMIC_RELAXED);
+    sum->hits += __atomic_load_n(&c->hits, __ATOMIC_RELAXED);
+}
+
+gm__counts gm__counts_of_all(void) {
+    pthread_mutex_lock(&context_lock);
+    gm__counts sum = context_ended;
+    for (const gm_context *c = context_all; c; c = c->after) context_add_counts(&sum, &c->counts);
+    pthread_mutex_unlock(&context_lock);
+    return sum;
+}
+
+static gm_context *context_new(void) {
+    gm_context *c = calloc(1, sizeof *c);
+    if (!c) return NULL;
+    pthread_mutex_lock(&context_lock);
+    c->after = context_all;
+    context_all->before = c;
+    context_all = c;
+    pthread_mutex_unlock(&context_lock);
+    return c;
+}
+
+static void context_delete(gm_context *c) {
+    gm__slots_give_back(c);
+    gm__blocks_give_back(c);
+    pthread_mutex_lock(&context_lock);
+    context_add_counts(&context_ended, &c->counts);
+    if (c->before) c->before->after = c->after;
+    else context_all = c->after;
+    c->after->before = c->before;
+    pthread_mutex_unlock(&context_lock);
     free(c->owned.items);
     free(c);
 }
 
+/* ---- a thread's ---- */
+
 static void context_thread_end(void *context) {
-    context_current = context; /* destructors run in the context that is going away */
-    context_delete(context);
-    context_current = context_own = NULL;
+    gm_context *c = gm__context_current = context; /* destructors run in the context that is going away */
+    gm__owned_release(&c->owned, 0);
+    context_delete(c);
+    gm__context_current = context_own = NULL;
 }
 
 static void context_make_key(void) { pthread_key_create(&context_key, context_thread_end); }
 
 static gm_context *context_make(void) {
     pthread_once(&context_once, context_make_key);
-    gm_context *c = calloc(1, sizeof *c);
+    gm_context *c = context_new();
     if (!c) return &context_emergency;
     pthread_setspecific(context_key, c);
     context_own = c;
     return c;
 }
 
-gm_context *gm__context(void) {
-    if (__builtin_expect(!context_current, 0)) context_current = context_own ? context_own : context_make();
-    return context_current;
+gm_context *gm__context_find(void) {
+    return gm__context_current = context_own ? context_own : context_make();
 }
 
 gm_context *gm_context_new(void) {
-    gm_context *c = calloc(1, sizeof *c);
+    gm_context *c = context_new();
     if (!c) {
         gm_fail(GM_ERROR_MEMORY, "context_new: out of memory");
         return NULL;
@@ -55,7 +100,7 @@ gm_context *gm_context_new(void) {
 
 gm_context *gm_context_swap(gm_context *context) {
     gm_context *before = gm__context();
-    context_current = context ? context : context_own;
+    gm__context_current = context ? context : context_own;
     return before;
 }
 
@@ -64,8 +109,7 @@ void gm_context_free(gm_context *context) {
     gm_context *before = gm_context_swap(context);
     gm__owned_release(&context->owned, 0);
     gm_context_swap(before == context ? NULL : before);
-    free(context->owned.items);
-    free(context);
+    context_delete(context);
 }
 
 int64_t gm_where_push(const char *name) {

@@ -8,6 +8,14 @@
 
 #include "gemel/extend.h"
 
+/* Making and releasing objects takes no lock: each context has free slots (object.c) and small free blocks (memory.c)
+ * at hand, and its own part of the statistics. Only sums over all contexts mean something: what one made another may
+ * release. */
+enum { GM__SLOT_CLASSES = 16, GM__SLOT_BATCH = 32, GM__BLOCK_CLASSES = 41 };
+typedef struct { gm_object *slot[GM__SLOT_BATCH]; int64_t n; } gm__slots;
+typedef struct { void *first; int64_t n; } gm__blocks;
+typedef struct { int64_t objects, bytes_in_use, bytes_cached, allocations, hits; } gm__counts;
+
 /* The stack of objects that open scopes own; a scope is the height of the stack when it was opened. */
 typedef struct { gm_object **items; int64_t n, capacity; bool warned; } gm_owned;
 
@@ -24,9 +32,27 @@ struct gm_context {
     int64_t where_length;
     char texts[8][256];      /* short texts for messages, used in turn */
     uint32_t next_text;
+    bool shared;             /* the emergency context: several threads are in it */
+    gm__slots fresh[GM__SLOT_CLASSES], freed[GM__SLOT_CLASSES];
+    gm__blocks blocks[GM__BLOCK_CLASSES];
+    gm__counts counts;
+    gm_context *before, *after; /* the list of all contexts */
 };
 
+extern __thread gm_context *gm__context_current __attribute__((tls_model("initial-exec")));
+gm_context *gm__context_find(void);
 /* The calling thread's context. Never NULL: without memory for one, a shared emergency context reports MEMORY. */
-gm_context *gm__context(void);
+static inline gm_context *gm__context(void) {
+    gm_context *c = gm__context_current;
+    return __builtin_expect(c != NULL, 1) ? c : gm__context_find();
+}
+
+/* Add to one of the context's counts; others may read it meanwhile. */
+static inline void gm__count(gm_context *c, int64_t *count, int64_t by) {
+    if (__builtin_expect(c->shared, 0)) __atomic_fetch_add(count, by, __ATOMIC_RELAXED);
+    else __atomic_store_n(count, __atomic_load_n(count, __ATOMIC_RELAXED) + by, __ATOMIC_RELAXED);
+}
+/* The sum over all contexts, also those that have ended. */
+gm__counts gm__counts_of_all(void);
 
 #endif

@@ -5,16 +5,12 @@
 #include <ctype.h>
 #include <string.h>
 
-static const gm__dtype_info dtype_table[] = {
+const gm__dtype_info gm__dtype_table[GM__N_DTYPES] = {
 #define DTYPE_ROW(name, number, bits, kind, numpy) [number] = { #name, numpy, bits, #kind[0] },
     GM_DTYPES(DTYPE_ROW)
 #undef DTYPE_ROW
 };
-enum { DTYPE_N = sizeof dtype_table / sizeof *dtype_table };
-
-const gm__dtype_info *gm__dtype(gm_dtype dtype) {
-    return &dtype_table[dtype > 0 && dtype < DTYPE_N ? dtype : 0];
-}
+_Static_assert(GM_C128 + 1 == GM__N_DTYPES, "a row for each dtype");
 
 const char *gm_dtype_name(gm_dtype dtype) {
     static const char lower[][8] = { "?",
@@ -22,8 +18,8 @@ const char *gm_dtype_name(gm_dtype dtype) {
         GM_DTYPES(DTYPE_LOWER)
 #undef DTYPE_LOWER
     };
-    static char names[DTYPE_N][8];
-    int i = dtype > 0 && dtype < DTYPE_N ? dtype : 0;
+    static char names[GM__N_DTYPES][8];
+    int i = dtype > 0 && dtype < GM__N_DTYPES ? dtype : 0;
     if (!names[i][0]) { /* several threads write the same bytes */
         char text[8] = { 0 };
         for (int j = 0; lower[i][j]; j++) text[j] = (char)tolower((unsigned char)lower[i][j]);
@@ -33,13 +29,13 @@ const char *gm_dtype_name(gm_dtype dtype) {
 }
 
 gm_dtype gm_dtype_of_name(const char *name) {
-    for (gm_dtype i = 1; name && i < DTYPE_N; i++)
-        if (!strcmp(name, gm_dtype_name(i)) || !strcmp(name, dtype_table[i].numpy)) return i;
+    for (gm_dtype i = 1; name && i < GM__N_DTYPES; i++)
+        if (!strcmp(name, gm_dtype_name(i)) || !strcmp(name, gm__dtype_table[i].numpy)) return i;
     return GM_NO_DTYPE;
 }
 
 int gm_dtype_bits(gm_dtype dtype) { return gm__dtype(dtype)->bits; }
-bool gm_is_float(gm_dtype dtype) { return gm__dtype(dtype)->kind == 'F'; }
+bool gm_is_float(gm_dtype dtype) { return gm__is_float(dtype); }
 bool gm_is_integer(gm_dtype dtype) { return gm__dtype(dtype)->kind == 'S' || gm__dtype(dtype)->kind == 'U'; }
 
 gm_dtype gm__domain(gm_dtype dtype) {

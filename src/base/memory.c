@@ -3,7 +3,8 @@
  * Small blocks (up to 1 MiB) come in size classes, four per power of two, each with a free list: taking one is a pop.
  * Large ones are aligned to 2 MiB, so that the kernel can back them with huge pages, and wait in a short list, to be
  * used again only where at most an eighth would be wasted. The cache of large blocks is held below a quarter of the
- * peak, because its bytes count as the process's. */
+ * peak, because its bytes count as the process's. Blocks up to 64 KiB go through a short list of the context first,
+ * which needs no lock. */
 #include "../math/fp.h"
 #include "memory.h"
 #include "object.h"
@@ -16,20 +17,23 @@
 #endif
 
 enum { MEMORY_SMALL = 1 << 20, MEMORY_CLASSES = 64, MEMORY_LARGE_SLOTS = 64, MEMORY_HUGE = 2 << 20 };
+enum { MEMORY_LIST = 32, MEMORY_LIST_BYTES = 128 * 1024, MEMORY_APART = 64 * 1024 };
 
 static pthread_mutex_t memory_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct { void *block; size_t bytes; } memory_large[MEMORY_LARGE_SLOTS]; /* oldest first */
 static int memory_n_large;
 static void *memory_free_list[MEMORY_CLASSES];
-static gm_memory memory_stats;
-static int64_t memory_large_cached;
+static int64_t memory_large_cached, memory_small_cached;
+/* Atomic, outside the lock: bytes in use that contexts have handed over from their own counts, and the most in use. */
+static int64_t memory_in_use, memory_peak;
 
 /* ---- failing on purpose ---- */
 
 static _Atomic int64_t memory_countdown, memory_count;
-static bool memory_fail_all;
+static bool memory_fail_all, memory_counting; /* counting costs: not before a test asks for it */
 
 void gm__fail_allocation(int64_t n, bool all) {
+    __atomic_store_n(&memory_counting, true, __ATOMIC_RELAXED);
     memory_count = 0;
     memory_fail_all = all;
     memory_countdown = n;
@@ -38,8 +42,9 @@ void gm__fail_allocation(int64_t n, bool all) {
 int64_t gm__allocation_count(void) { return memory_count; }
 
 bool gm__allocation_fails(void) {
+    if (__builtin_expect(!__atomic_load_n(&memory_counting, __ATOMIC_RELAXED), 1)) return false;
     memory_count++;
-    if (__builtin_expect(memory_countdown == 0, 1)) return false;
+    if (memory_countdown == 0) return false;
     if (memory_countdown == 1) {
         if (!memory_fail_all) memory_countdown = 0;
         return true;
@@ -50,8 +55,15 @@ bool gm__allocation_fails(void) {
 
 /* ---- plain memory ---- */
 
+/* Small blocks by malloc: glibc's calloc goes past the thread's own cache. */
+static void *memory_zeroed(size_t bytes) {
+    if (bytes > 1024) return calloc(1, bytes);
+    void *p = malloc(bytes ? bytes : 1);
+    return p ? memset(p, 0, bytes) : NULL;
+}
+
 void *gm_alloc(size_t bytes) {
-    void *p = gm__allocation_fails() ? NULL : calloc(1, bytes ? bytes : 1);
+    void *p = gm__allocation_fails() ? NULL : memory_zeroed(bytes);
     if (!p) gm_fail(GM_ERROR_MEMORY, "out of memory for %zu bytes", bytes);
     return p;
 }
@@ -81,23 +93,99 @@ static int memory_class(size_t bytes, size_t *rounded) {
     return (log - 6) * 4 + (int)up;
 }
 
-static void memory_count_in(size_t bytes, bool hit) {
-    memory_stats.n_allocations++;
-    memory_stats.n_cache_hits += hit;
-    memory_stats.bytes_in_use += (int64_t)bytes;
-    if (memory_stats.bytes_in_use > memory_stats.bytes_peak) memory_stats.bytes_peak = memory_stats.bytes_in_use;
-    if (hit) memory_stats.bytes_cached -= (int64_t)bytes;
+static size_t memory_class_bytes(int class) {
+    size_t power = (size_t)64 << class / 4;
+    return power + power / 4 * (size_t)(class % 4);
 }
 
-static void *memory_take_small(size_t bytes, size_t *got) {
-    int class = memory_class(bytes, got);
+/* A context hands its part over whenever that is large: the peak, which takes in only one context's rest, is exact with
+ * one thread and else short by at most MEMORY_APART for each other. Returns the bytes in use. */
+static int64_t memory_count_bytes(gm_context *c, int64_t bytes) {
+    gm__count(c, &c->counts.bytes_in_use, bytes);
+    int64_t own = __atomic_load_n(&c->counts.bytes_in_use, __ATOMIC_RELAXED);
+    if (own >= -MEMORY_APART && own <= MEMORY_APART) return __atomic_load_n(&memory_in_use, __ATOMIC_RELAXED) + own;
+    own = __atomic_exchange_n(&c->counts.bytes_in_use, 0, __ATOMIC_RELAXED);
+    return __atomic_add_fetch(&memory_in_use, own, __ATOMIC_RELAXED);
+}
+
+static void memory_raise_peak(int64_t to) {
+    int64_t peak = __atomic_load_n(&memory_peak, __ATOMIC_RELAXED);
+    while (peak < to && !__atomic_compare_exchange_n(&memory_peak, &peak, to, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        ;
+}
+
+static void memory_count_in(gm_context *c, size_t bytes, bool hit) {
+    gm__count(c, &c->counts.allocations, 1);
+    gm__count(c, &c->counts.hits, hit);
+    memory_raise_peak(memory_count_bytes(c, (int64_t)bytes));
+}
+
+/* ---- small ones ---- */
+
+/* The context's list for blocks of this class; NULL if it has none. */
+static gm__blocks *memory_list(gm_context *c, int class) {
+    return class < GM__BLOCK_CLASSES && !c->shared ? &c->blocks[class] : NULL;
+}
+
+static void *memory_pop(void **list) {
+    void *block = *list;
+    if (block) *list = *(void **)block;
+    return block;
+}
+
+static void memory_push(void **list, void *block) {
+    *(void **)block = *list;
+    *list = block;
+}
+
+static void *memory_take_shared(int class, size_t bytes) {
     pthread_mutex_lock(&memory_lock);
-    void *block = memory_free_list[class];
-    if (block) memory_free_list[class] = *(void **)block;
-    memory_count_in(*got, block != NULL);
+    void *block = memory_pop(&memory_free_list[class]);
+    if (block) memory_small_cached -= (int64_t)bytes;
     pthread_mutex_unlock(&memory_lock);
+    return block;
+}
+
+static void memory_give_shared(int class, size_t bytes, void *block) {
+    pthread_mutex_lock(&memory_lock);
+    memory_push(&memory_free_list[class], block);
+    memory_small_cached += (int64_t)bytes;
+    pthread_mutex_unlock(&memory_lock);
+}
+
+static void *memory_take_small(gm_context *c, size_t bytes, size_t *got, bool *hit) {
+    int class = memory_class(bytes, got);
+    gm__blocks *own = memory_list(c, class);
+    void *block = own ? memory_pop(&own->first) : NULL;
+    if (block) own->n--, gm__count(c, &c->counts.bytes_cached, -(int64_t)*got);
+    else block = memory_take_shared(class, *got);
+    *hit = block != NULL;
     return block ? block : aligned_alloc(64, *got);
 }
+
+static void memory_give_small(gm_context *c, void *block, size_t got) {
+    size_t rounded;
+    int class = memory_class(got, &rounded);
+    gm__blocks *own = memory_list(c, class);
+    if (!own || own->n >= MEMORY_LIST || (own->n + 1) * (int64_t)got > MEMORY_LIST_BYTES) {
+        memory_give_shared(class, got, block);
+        return;
+    }
+    memory_push(&own->first, block);
+    own->n++;
+    gm__count(c, &c->counts.bytes_cached, (int64_t)got);
+}
+
+void gm__blocks_give_back(gm_context *c) {
+    for (int class = 0; class < GM__BLOCK_CLASSES; class++) {
+        size_t bytes = memory_class_bytes(class);
+        for (void *block; (block = memory_pop(&c->blocks[class].first));) memory_give_shared(class, bytes, block);
+        gm__count(c, &c->counts.bytes_cached, -(int64_t)bytes * c->blocks[class].n);
+        c->blocks[class].n = 0;
+    }
+}
+
+/* ---- large ones ---- */
 
 static void memory_large_remove(int i) {
     memory_large_cached -= (int64_t)memory_large[i].bytes;
@@ -123,7 +211,7 @@ static void *memory_map_large(size_t bytes) {
     return block;
 }
 
-static void *memory_take_large(size_t bytes, size_t *got) {
+static void *memory_take_large(size_t bytes, size_t *got, bool *hit) {
     size_t unit = bytes >= 8 * (size_t)MEMORY_HUGE ? MEMORY_HUGE : 65536;
     *got = (bytes + unit - 1) / unit * unit;
     pthread_mutex_lock(&memory_lock);
@@ -133,91 +221,87 @@ static void *memory_take_large(size_t bytes, size_t *got) {
         *got = memory_large[i].bytes;
         memory_large_remove(i);
     }
-    memory_count_in(*got, block != NULL);
     pthread_mutex_unlock(&memory_lock);
+    *hit = block != NULL;
     return block ? block : memory_map_large(*got);
 }
 
-static void memory_uncount(size_t got) {
-    pthread_mutex_lock(&memory_lock);
-    memory_stats.bytes_in_use -= (int64_t)got;
-    pthread_mutex_unlock(&memory_lock);
-}
+/* ---- both ---- */
 
 void *gm__block_take(size_t bytes, size_t *got) {
     if (gm__allocation_fails() || bytes > (size_t)1 << 46) return NULL;
-    bool small = bytes <= MEMORY_SMALL;
-    void *block = small ? memory_take_small(bytes, got) : memory_take_large(bytes, got);
-    if (block) return block;
-    memory_uncount(*got);
-    gm_memory_trim();
-    block = small ? memory_take_small(bytes, got) : memory_take_large(bytes, got);
-    if (!block) memory_uncount(*got);
-    return block;
-}
-
-static void memory_give_small(void *block, size_t got) {
-    size_t rounded;
-    int class = memory_class(got, &rounded);
-    *(void **)block = memory_free_list[class];
-    memory_free_list[class] = block;
+    gm_context *c = gm__context();
+    bool hit;
+    for (int attempt = 0; attempt < 2; attempt++) {
+        void *block =
+            bytes <= MEMORY_SMALL ? memory_take_small(c, bytes, got, &hit) : memory_take_large(bytes, got, &hit);
+        if (block) {
+            memory_count_in(c, *got, hit);
+            return block;
+        }
+        gm_memory_trim();
+    }
+    return NULL;
 }
 
 /* Returns the block to free for good, or NULL. Called again until the cache is below its bound. */
 static void *memory_evict(void) {
-    int64_t bound = memory_stats.bytes_peak / 4 > (64 << 20) ? memory_stats.bytes_peak / 4 : 64 << 20;
+    int64_t quarter = __atomic_load_n(&memory_peak, __ATOMIC_RELAXED) / 4;
+    int64_t bound = quarter > (64 << 20) ? quarter : 64 << 20;
     if (memory_n_large < MEMORY_LARGE_SLOTS && memory_large_cached <= bound) return NULL;
     void *block = memory_large[0].block;
-    memory_stats.bytes_cached -= (int64_t)memory_large[0].bytes;
     memory_large_remove(0);
     return block;
 }
 
 static void memory_give_large(void *block, size_t got) {
-    memory_large[memory_n_large].block = block;
-    memory_large[memory_n_large++].bytes = got;
-    memory_large_cached += (int64_t)got;
-}
-
-void gm__block_give(void *block, size_t got) {
-    if (!block) return;
     void *evicted[MEMORY_LARGE_SLOTS];
     int n = 0;
     pthread_mutex_lock(&memory_lock);
-    memory_stats.bytes_in_use -= (int64_t)got;
-    memory_stats.bytes_cached += (int64_t)got;
-    if (got <= MEMORY_SMALL) memory_give_small(block, got);
-    else {
-        memory_give_large(block, got);
-        while (n < MEMORY_LARGE_SLOTS && (evicted[n] = memory_evict())) n++;
-    }
+    memory_large[memory_n_large].block = block;
+    memory_large[memory_n_large++].bytes = got;
+    memory_large_cached += (int64_t)got;
+    while (n < MEMORY_LARGE_SLOTS && (evicted[n] = memory_evict())) n++;
     pthread_mutex_unlock(&memory_lock);
     while (n > 0) free(evicted[--n]);
 }
 
+void gm__block_give(void *block, size_t got) {
+    if (!block) return;
+    gm_context *c = gm__context();
+    memory_count_bytes(c, -(int64_t)got);
+    if (got <= MEMORY_SMALL) memory_give_small(c, block, got);
+    else memory_give_large(block, got);
+}
+
 void gm_memory_trim(void) {
+    gm__blocks_give_back(gm__context());
     pthread_mutex_lock(&memory_lock);
     for (int i = 0; i < MEMORY_CLASSES; i++)
-        while (memory_free_list[i]) {
-            void *block = memory_free_list[i];
-            memory_free_list[i] = *(void **)block;
-            free(block);
-        }
+        for (void *block; (block = memory_pop(&memory_free_list[i]));) free(block);
     while (memory_n_large) free(memory_large[--memory_n_large].block);
-    memory_large_cached = memory_stats.bytes_cached = 0;
+    memory_large_cached = memory_small_cached = 0;
     pthread_mutex_unlock(&memory_lock);
+}
+
+/* ---- statistics ---- */
+
+static int64_t memory_sum_in_use(const gm__counts *all) {
+    return __atomic_load_n(&memory_in_use, __ATOMIC_RELAXED) + all->bytes_in_use;
 }
 
 gm_memory gm_memory_stats(void) {
+    gm__counts all = gm__counts_of_all();
     pthread_mutex_lock(&memory_lock);
-    gm_memory m = memory_stats;
+    int64_t shared = memory_large_cached + memory_small_cached;
     pthread_mutex_unlock(&memory_lock);
-    m.n_objects = gm__n_objects();
-    return m;
+    int64_t in_use = memory_sum_in_use(&all), peak = __atomic_load_n(&memory_peak, __ATOMIC_RELAXED);
+    return (gm_memory){ .bytes_in_use = in_use, .bytes_peak = peak > in_use ? peak : in_use,
+                        .bytes_cached = all.bytes_cached + shared, .n_allocations = all.allocations,
+                        .n_cache_hits = all.hits, .n_objects = all.objects };
 }
 
 void gm_memory_reset_peak(void) {
-    pthread_mutex_lock(&memory_lock);
-    memory_stats.bytes_peak = memory_stats.bytes_in_use;
-    pthread_mutex_unlock(&memory_lock);
+    gm__counts all = gm__counts_of_all();
+    __atomic_store_n(&memory_peak, memory_sum_in_use(&all), __ATOMIC_RELAXED);
 }

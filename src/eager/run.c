@@ -82,14 +82,14 @@ static int run_values(const gm_op *op, gm_tensor *const *in, int n_in, const voi
 static bool run_wants_tape(const gm_context *c, const gm_op *op, gm_tensor *const *in, int n_in) {
     if (c->no_grad || (op->flags & GM_OP_NO_GRAD) || !op->grad) return false;
     for (int i = 0; i < n_in; i++)
-        if (in[i] && (in[i]->node || in[i]->requires_grad) && gm_is_float(in[i]->dtype) &&
+        if (in[i] && (in[i]->node || in[i]->requires_grad) && gm__is_float(in[i]->dtype) &&
             (!op->diff_in || (op->diff_in >> (i < 31 ? i : 31) & 1)))
             return true;
     return false;
 }
 
 static bool run_has_nan(const gm_tensor *t) {
-    if (!t || !t->storage || !gm_is_float(t->dtype)) return false;
+    if (!t || !t->storage || !gm__is_float(t->dtype)) return false;
     gm_tensor *bad = gm_isnan((gm_tensor *)t);
     const uint8_t *b = bad ? gm_data(gm_contiguous(bad)) : NULL;
     for (int64_t i = 0, n = gm_shape_count(t->shape); b && i < n; i++)

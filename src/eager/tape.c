@@ -104,7 +104,7 @@ static int64_t tape_describe(gm_node *n, int k, const gm_tensor *t, int64_t at) 
 
 static void tape_connect(gm__edge *e, gm_tensor *t, bool differentiable) {
     e->present = true;
-    if (!differentiable || !gm_is_float(t->dtype)) return;
+    if (!differentiable || !gm__is_float(t->dtype)) return;
     if (t->node) {
         e->node = gm_retain(t->node);
         e->out_index = t->out_index;
@@ -159,7 +159,7 @@ bool gm__tape_record(const gm_op *op, gm_tensor *const *in, int n_in, const void
         if (saves_out >> j & 1) ok = tape_save_output(n, j, out[j]);
     }
     for (int j = 0; j < n_out && ok; j++) {
-        if (!gm_is_float(out[j]->dtype) || (op->diff_out && !(op->diff_out >> j & 1))) continue;
+        if (!gm__is_float(out[j]->dtype) || (op->diff_out && !(op->diff_out >> j & 1))) continue;
         out[j]->node = gm_retain(n);
         out[j]->out_index = (uint16_t)j;
     }
@@ -200,7 +200,7 @@ gm_tensor *gm__node_output(gm_node *n, int j) {
     if (!n->saved_out[j]) return tape_ghost(n, n->n_in + j);
     if (!tape_unchanged(n, n->saved_out[j], n->out_version[j], "output", j)) return NULL;
     gm_tensor *t = gm__tensor_alias(n->saved_out[j]);
-    if (!t || !gm_is_float(t->dtype)) return t;
+    if (!t || !gm__is_float(t->dtype)) return t;
     t->node = gm_retain(n);
     t->out_index = (uint16_t)j;
     return t;

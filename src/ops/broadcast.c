@@ -2,11 +2,14 @@
 #include "../math/fp.h"
 #include "ops.h"
 
+#include <string.h>
+
 bool gm__broadcast_shapes(const char *op, gm_tensor *const *in, int n, gm_shape *out) {
-    *out = in[0]->shape;
+    out->n = in[0]->shape.n;
+    memcpy(out->d, in[0]->shape.d, (size_t)out->n * sizeof *out->d);
     for (int i = 1; i < n; i++) {
         const gm_shape *s = &in[i]->shape;
-        if (gm_shape_equal(*out, *s)) continue;
+        if (gm__same_shape(out, s)) continue;
         gm_shape r = { .n = s->n > out->n ? s->n : out->n };
         for (int d = 1; d <= r.n; d++) {
             int64_t x = d <= out->n ? out->d[out->n - d] : 1, y = d <= s->n ? s->d[s->n - d] : 1;
@@ -46,7 +49,7 @@ bool gm__prefers_channels_last(gm_tensor *const *in, int n, int rank) {
 
 gm_tensor *gm__sum_to(gm_tensor *g, const gm_shape *shape, gm_dtype dtype) {
     if (!g) return NULL;
-    if (!gm_shape_equal(g->shape, *shape)) {
+    if (!gm__same_shape(&g->shape, shape)) {
         int extra = g->shape.n - shape->n, n = 0;
         int32_t dims[GM_MAX_DIMS];
         if (extra < 0)
@@ -56,7 +59,7 @@ gm_tensor *gm__sum_to(gm_tensor *g, const gm_shape *shape, gm_dtype dtype) {
         if (n) g = gm_reshape(gm_sum_dims(g, dims, n, true), *shape);
         else g = gm_expand(g, *shape);
         if (!g) return NULL;
-        if (!gm_shape_equal(g->shape, *shape)) g = gm_expand(g, *shape);
+        if (!gm__same_shape(&g->shape, shape)) g = gm_expand(g, *shape);
     }
     return g->dtype == dtype ? g : gm_cast(g, dtype);
 }

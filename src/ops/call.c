@@ -1,6 +1,7 @@
 /* call.c: the one way into an operation, and the table of them all. */
 #include "../math/fp.h"
 #include "elementwise_ops.h"
+#include "../base/context.h"
 
 #include <string.h>
 
@@ -19,7 +20,7 @@ static bool call_check(const gm_op *op, gm_tensor *const *in, int n_in, const vo
 
 int gm_op_call(const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs, gm_tensor **out, int n_out) {
     for (int i = 0; i < n_out; i++) out[i] = NULL;
-    if (!gm_ok() || !call_check(op, in, n_in, attrs)) return -1;
+    if (gm__context()->error || !call_check(op, in, n_in, attrs)) return -1;
     gm_tensor *all[GM_OP_MAX_OUT] = { NULL };
     int n = gm__dispatch(op, in, n_in, attrs, n_out > GM_OP_MAX_OUT ? out : all);
     if (n_out <= GM_OP_MAX_OUT)
@@ -29,7 +30,7 @@ int gm_op_call(const gm_op *op, gm_tensor *const *in, int n_in, const void *attr
 
 gm_tensor *gm_op_call1(const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs) {
     gm_tensor *out[GM_OP_MAX_OUT] = { NULL };
-    if (!gm_ok() || !call_check(op, in, n_in, attrs)) return NULL;
+    if (gm__context()->error || !call_check(op, in, n_in, attrs)) return NULL;
     return gm__dispatch(op, in, n_in, attrs, out) > 0 ? out[0] : NULL;
 }
 

@@ -75,9 +75,19 @@ static gm_tensor *gm__hard_swish_slope(gm_tensor *x) {
 
 static const gm__ew *ew_of(const gm_op *op) { return op->extra; }
 
+/* The common case: every input is f32, or every one f64. */
+static bool ew_is_plain(const gm_op_args *a, int skip, char takes) {
+    gm_dtype d = a->in[skip]->dtype;
+    if ((d != GM_F32 && d != GM_F64) || takes == 'I') return false;
+    for (int i = skip + 1; i < a->n_in; i++)
+        if (a->in[i]->dtype != d) return false;
+    return true;
+}
+
 static bool ew_dtype(const gm_op_args *a, gm_dtype *dtype) {
     const gm__ew *e = ew_of(a->op);
     int skip = e->gives == GM__EW_COND;
+    if (ew_is_plain(a, skip, e->takes)) return *dtype = a->in[skip]->dtype, true;
     gm_dtype d = gm__promote_tensors(a->in + skip, a->n_in - skip);
     if (e->takes == 'F' && !gm_is_float(d)) d = GM_F32;
     if (e->takes == 'I' && gm_is_float(d))
@@ -130,9 +140,9 @@ static bool ew_run_dense(const gm_op_args *a, gm_tensor *y, gm__loop_fn f, gm_dt
 
 static bool ew_kernel(const gm_op_args *a, gm_tensor **out) {
     const gm__ew *e = ew_of(a->op);
-    gm_dtype dtype = GM_NO_DTYPE;
-    if (!ew_dtype(a, &dtype)) return false;
-    gm_dtype domain = gm__domain(dtype);
+    gm_dtype dtype = out[0]->dtype;
+    if (e->gives == GM__EW_BOOL && !ew_dtype(a, &dtype)) return false;
+    gm_dtype domain = dtype == GM_F32 ? GM_F32 : gm__domain(dtype);
     gm__loop_fn f = ew_function(e, domain);
     if (ew_run_dense(a, out[0], f, domain)) return true;
     gm__operand x[GM_LOOP_MAX_IN], y = gm__operand_of(out[0]);
@@ -154,13 +164,21 @@ static bool ew_text_names(const char *text, char name) {
     return false;
 }
 
+/* Bit 4: known; bits 0 to 2: inputs; bit 3: the output. */
+static uint32_t ew_read_saves(const gm__ew *e) {
+    uint32_t saves = 1 << 4;
+    for (int i = 0; i < e->n_in; i++) {
+        for (int j = 0; j < e->n_in; j++) saves |= (uint32_t)ew_text_names(e->grad_text[i], (char)('a' + j)) << j;
+        saves |= (uint32_t)ew_text_names(e->grad_text[i], 'y') << 3;
+    }
+    return saves;
+}
+
 void gm__ew_saves(const gm_op *op, uint32_t *in, uint32_t *out) {
     const gm__ew *e = ew_of(op);
-    *in = *out = 0;
-    for (int i = 0; i < e->n_in; i++) {
-        for (int j = 0; j < e->n_in; j++) *in |= (uint32_t)ew_text_names(e->grad_text[i], (char)('a' + j)) << j;
-        *out |= ew_text_names(e->grad_text[i], 'y');
-    }
+    uint32_t saves = __atomic_load_n(e->saves, __ATOMIC_RELAXED);
+    if (!saves) __atomic_store_n(e->saves, saves = ew_read_saves(e), __ATOMIC_RELAXED);
+    *in = saves & 7, *out = saves >> 3 & 1;
 }
 
 static gm_tensor *ew_partial(const gm_op *op, int i, gm_tensor *g, gm_tensor *const *in, gm_tensor *y,
@@ -231,10 +249,11 @@ static const gm__ew_attrs ew_case_parameters = { { 0.3, 0.9 } };
 #define EW_FLOATS(name) EW_AT(name, f32), EW_AT(name, f64)
 #define EW_INTEGERS(name) EW_AT(name, i32), EW_AT(name, i64), EW_AT(name, u64)
 #define EW_RECORD(name_, takes_, n_in_, n_par_, gives_, expression_, g0, g1, g2, kernels, ...)                         \
+    static uint32_t ew_saves_##name_;                                                                                  \
     static const gm__ew ew_##name_ = {                                                                                 \
         .expression = #expression_, .takes = takes_, .gives = GM__EW_##gives_, .n_in = n_in_, .n_par = n_par_,         \
         .grad = { ew_grad0_##name_, ew_grad1_##name_, ew_grad2_##name_ }, .grad_text = { #g0, #g1, #g2 },              \
-        .kernel = { EW_UNPACK kernels },                                                                               \
+        .kernel = { EW_UNPACK kernels }, .saves = &ew_saves_##name_,                                                   \
     };                                                                                                                 \
     static const gm_case ew_cases_##name_[] =                                                                          \
         { { __VA_ARGS__, EW_CASE_##n_par_, 0, 0, 0 }, { NULL, NULL, 0, 0, 0 } };                                       \

@@ -25,6 +25,7 @@ typedef struct {
     gm__ew_grad_fn grad[3];
     const char *grad_text[3]; /* "NONE" where there is none */
     int32_t kernel[5];        /* offsets into gm_kernels for f32, f64, i32, i64, u64; 0 where there is none */
+    uint32_t *saves;          /* what the derivative needs saved, read off grad_text at the first use */
 } gm__ew;
 
 #endif

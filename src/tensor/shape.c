@@ -8,12 +8,7 @@
 
 _Atomic int64_t gm__n_symbols;
 
-bool gm_shape_equal(gm_shape a, gm_shape b) {
-    if (a.n != b.n) return false;
-    for (int i = 0; i < a.n; i++)
-        if (a.d[i] != b.d[i]) return false;
-    return true;
-}
+bool gm_shape_equal(gm_shape a, gm_shape b) { return gm__same_shape(&a, &b); }
 
 int64_t gm_shape_count(gm_shape s) {
     int64_t n = 1;

@@ -19,15 +19,22 @@ const gm_type gm__tensor_type = { "tensor", sizeof(gm_tensor), tensor_destroy };
 
 /* ---- making ---- */
 
-gm_tensor *gm__tensor_over(gm_storage *storage, int64_t offset, const gm_shape *shape, gm_dtype dtype) {
+/* Takes over the caller's count of `storage`, if it succeeds. */
+static gm_tensor *tensor_around(gm_storage *storage, int64_t offset, const gm_shape *shape, gm_dtype dtype) {
     gm_tensor *t = gm_object_new(&gm__tensor_type);
     if (!t) return NULL;
-    t->storage = gm_retain(storage);
+    t->storage = storage;
     t->offset = offset;
     t->dtype = dtype;
     t->shape.n = shape->n;
     memcpy(t->shape.d, shape->d, (size_t)shape->n * sizeof *shape->d);
     gm__strides_contiguous(t);
+    return t;
+}
+
+gm_tensor *gm__tensor_over(gm_storage *storage, int64_t offset, const gm_shape *shape, gm_dtype dtype) {
+    gm_tensor *t = tensor_around(storage, offset, shape, dtype);
+    if (t) gm_retain(storage);
     return t;
 }
 
@@ -61,12 +68,12 @@ static int64_t tensor_bytes(const gm_shape *shape, gm_dtype dtype) {
 }
 
 gm_tensor *gm__tensor_new(const gm_shape *shape, gm_dtype dtype, bool channels_last) {
-    if (!gm_ok()) return NULL;
+    if (gm__context()->error) return NULL;
     if (dtype == GM_STRING) return gm_fail(GM_ERROR_DTYPE, "tensor: strings are made by gm_strings only"), NULL;
     int64_t bytes = tensor_bytes(shape, dtype);
     gm_storage *s = bytes < 0 ? NULL : gm__storage_new((size_t)bytes);
-    gm_tensor *t = s ? gm__tensor_over(s, 0, shape, dtype) : NULL;
-    gm_release(s);
+    gm_tensor *t = s ? tensor_around(s, 0, shape, dtype) : NULL;
+    if (!t) gm_release(s);
     if (t && channels_last && shape->n >= 3) gm__strides_channels_last(t);
     return t;
 }

@@ -7,6 +7,7 @@
 #define GM_TENSOR_TENSOR_H
 
 #include "../base/dtype.h"
+#include "../base/object.h"
 #include "../kernels/loops.h"
 #include "gemel/extend.h"
 #include "gemel/tensor.h"
@@ -47,6 +48,13 @@ extern _Atomic int64_t gm__n_symbols;
 /* The tape fills this in: called when a tensor dies, for its node, gradient and hooks. */
 extern void (*gm__tensor_drop_autograd)(gm_tensor *t);
 
+static inline bool gm__same_shape(const gm_shape *a, const gm_shape *b) {
+    if (a->n != b->n) return false;
+    for (int i = 0; i < a->n; i++)
+        if (a->d[i] != b->d[i]) return false;
+    return true;
+}
+
 /* A storage of `bytes` bytes, 64-byte aligned, content undefined; the caller holds the count. NULL and MEMORY. */
 gm_storage *gm__storage_new(size_t bytes);
 
@@ -62,7 +70,8 @@ void gm__strides_channels_last(gm_tensor *t);
 
 /* True if t is a live tensor; else reports it as argument `argument` of `op`. */
 static inline bool gm__check_tensor(const gm_tensor *t, const char *op, int argument) {
-    return gm_check_object(t, &gm__tensor_type, op, argument);
+    return __builtin_expect(gm__is_live(t, &gm__tensor_type), 1) ||
+           gm_check_object(t, &gm__tensor_type, op, argument);
 }
 
 static inline char *gm__data(const gm_tensor *t) {

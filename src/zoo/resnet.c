@@ -72,7 +72,7 @@ static gm_module *resnet_new(const char *name, const gm_resnet_args *args, const
     gm_child(m, "relu", gm_nn_relu());
     if (!a.small) gm_child(m, "maxpool", gm_nn_max_pool2d(3, .stride = 2, .padding = 1));
     for (int i = 0; i < 4; i++, width *= 2) {
-        char stage[16];
+        char stage[32];
         snprintf(stage, sizeof stage, "layer%d", i + 1);
         gm_child(m, stage, resnet_stage(in, width, bottleneck, blocks[i], i ? 2 : 1));
         in = bottleneck ? 4 * width : width;
