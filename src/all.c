@@ -175,4 +175,6 @@
 #include "formats/safetensors.c"
 #include "zoo/plain.c"
 #include "zoo/resnet.c"
+#include "zoo/sequence.c"
+#include "zoo/vit.c"
 #include "zoo/zoo.c"

@@ -11,10 +11,13 @@ static const struct {
 } zoo_table[] = {
     { "lenet", "two convolutions and two linear layers (LeCun et al. 1998), with 32 and 64 channels", gm__zoo_lenet,
       32 },
+    { "lstm", "two layers of LSTM cells, 128 wide, that read an image row by row (or a sequence)", gm__zoo_lstm, 32 },
     { "mlp", "three linear layers, 256 and 128 wide", gm__zoo_mlp, 32 },
     { "resnet18", "residual net of 18 layers (He et al. 2016); images under 64 pixels get the CIFAR form",
       gm__zoo_resnet18, 224 },
     { "resnet50", "residual net of 50 layers with bottlenecks; forms as resnet18", gm__zoo_resnet50, 224 },
+    { "vit_tiny", "vision transformer (Dosovitskiy et al. 2021) of 12 blocks, 192 wide; patches of 4, 8 or 16",
+      gm__zoo_vit_tiny, 224 },
 };
 enum { ZOO_COUNT = sizeof zoo_table / sizeof *zoo_table };
 

@@ -10,6 +10,8 @@ gm_module *gm__zoo_mlp(gm_shape input, int64_t classes);
 gm_module *gm__zoo_lenet(gm_shape input, int64_t classes);
 gm_module *gm__zoo_resnet18(gm_shape input, int64_t classes);
 gm_module *gm__zoo_resnet50(gm_shape input, int64_t classes);
+gm_module *gm__zoo_vit_tiny(gm_shape input, int64_t classes);
+gm_module *gm__zoo_lstm(gm_shape input, int64_t classes);
 
 /* True for [C, H, W] with sides of at least `side`, else a VALUE error. */
 bool gm__zoo_is_image(const char *name, gm_shape input, int64_t side);
