@@ -13,8 +13,8 @@ extern "C" {
 
 /* A new net for examples of shape `input` (images [C, H, W]), without the batch, and logits [B, classes]: "mlp" (any
  * shape), "lenet", "resnet18", "resnet50" (the small form for sides below 64), "vit_tiny" (patches of 4 for sides below
- * 64, of 8 below 128, else of 16; what is left at the edges is not seen), "lstm" (images row by row, [T, F] step by step, [T] as
- * numbers). VALUE for a name that is none and for inputs that the net cannot take. */
+ * 64, of 8 below 128, else of 16; what is left at the edges is not seen), "lstm" (images row by row, [T, F] step by
+ * step, [T] as numbers). VALUE for a name that is none and for inputs that the net cannot take. */
 GM_API gm_module *gm_zoo_new(const char *name, gm_shape input, int64_t classes);
 /* The names, and a line on each; NULL past the last. */
 GM_API const char *gm_zoo_name(int index);

@@ -12,7 +12,7 @@
 #include "recipe.h"
 
 static const cli_flag train_flags[] = {
-    { "model", "NAME", "lenet, mlp, resnet18, resnet50 (default lenet)" },
+    { "model", "NAME", "lenet (default), mlp, resnet18, resnet50, vit_tiny, lstm" },
     { "data", "DATA", DATA_HELP },
     { "image-size", "N", "pictures of folder:DIR become N x N, or HxW (default: the data's, at most the model's own)" },
     { "val-split", "X", "validate on this part of the training examples, not on the test examples" },
