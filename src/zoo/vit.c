@@ -1,6 +1,6 @@
-/* vit.c: vision transformers (Dosovitskiy et al. 2021, "An image is worth 16x16 words"), named and initialised as timm's:
- * patches become tokens, a learned token stands before them, positions are added; blocks of attention and a small net,
- * each behind a norm and inside a sum; the first token, normed, gives the classes. */
+/* vit.c: vision transformers (Dosovitskiy et al. 2021, "An image is worth 16x16 words"), named and initialised as
+ * timm's: patches become tokens, a learned token stands before them, positions are added; blocks of attention and a
+ * small net, each behind a norm and inside a sum; the first token, normed, gives the classes. */
 #include "../math/fp.h"
 #include "../base/args.h"
 #include "gemel/ops.h"
@@ -29,7 +29,8 @@ static gm_tensor *vit_attention_forward(gm_module *m, gm_tensor *x) {
     const vit_attention *self = gm_state(m);
     gm_tensor *all = self ? gm_forward(self->qkv, x) : NULL;
     if (!all) return NULL;
-    gm_tensor *q = vit_part(all, 0, self->heads), *k = vit_part(all, 1, self->heads), *v = vit_part(all, 2, self->heads);
+    gm_tensor *q = vit_part(all, 0, self->heads), *k = vit_part(all, 1, self->heads),
+              *v = vit_part(all, 2, self->heads);
     gm_tensor *y = gm_transpose(gm_scaled_dot_product_attention(q, k, v), 1, 2);
     return gm_forward(self->proj, gm_flatten_dims(y, 2, 3));
 }
@@ -112,9 +113,9 @@ static bool vit_take(const vit_size *size, gm_vit_args *a, const gm_vit_args *ar
         a->height % a->patch == 0 && a->width % a->patch == 0)
         return true;
     return gm_fail(GM_ERROR_VALUE,
-                   "%s: %lld classes, %d blocks, images [%lld, %lld, %lld] in patches of %d, which have to fit", size->name,
-                   (long long)a->classes, a->depth, (long long)a->channels, (long long)a->height, (long long)a->width,
-                   a->patch);
+                   "%s: %lld classes, %d blocks, images [%lld, %lld, %lld] in patches of %d, which have to fit",
+                   size->name, (long long)a->classes, a->depth, (long long)a->channels, (long long)a->height,
+                   (long long)a->width, a->patch);
 }
 
 static gm_module *vit_new(const vit_size *size, const gm_vit_args *args) {
