@@ -1,6 +1,6 @@
 /* test_pixels.c: pictures beside what Pillow and torchvision make of them (tests/data/data/pixels.txt, recorded by
  * record_pixels.py), and the random transforms' promises. */
-#include "check.h"
+#include "check_error.h"
 #include "gemel/gemel.h"
 
 #include <math.h>
@@ -133,6 +133,141 @@ static void values(void) {
     CHECK(gm_shape_equal(gm_shape_of(gray), GM_SHAPE(1, 13, 11)));
 }
 
+static void rotations(void) {
+    static const double degrees[] = { 30, -77.5, 90, 180, 270, 0 };
+    GM_SCOPE(s);
+    gm_tensor *picture = recorded("picture"), *square = recorded("square");
+    for (int i = 0; i < 6; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "rotate nearest %g", degrees[i]);
+        check_same(name, gm_image_rotate(picture, degrees[i], GM_NEAREST), 0);
+        check_same(name, interleaved(gm_image_rotate(planar(picture), degrees[i] - 720, GM_NEAREST)), 0);
+        snprintf(name, sizeof name, "rotate bilinear %g", degrees[i]);
+        check_same(name, gm_image_rotate(picture, degrees[i], GM_BILINEAR), 0);
+        check_same(name, interleaved(gm_image_rotate(planar(picture), degrees[i], GM_BILINEAR)), 0);
+    }
+    check_same("rotate_square nearest 90", gm_image_rotate(square, 90, GM_BILINEAR), 0);
+    gm_tensor *back = gm_image_rotate(gm_image_rotate(planar(square), 90, GM_BILINEAR), 270, GM_BILINEAR);
+    CHECK(distance(back, planar(square)) == 0);
+    CHECK(distance(gm_image_rotate(gm_image_rotate(square, 90, 0), 90, 0), gm_image_rotate(square, 180, 0)) == 0);
+    gm_tensor *real = gm_image_to_tensor(picture), *turned = gm_image_rotate(real, 30, GM_BILINEAR);
+    CHECK(distance(gm_mul_scalar(turned, 255), gm_cast(planar(recorded("rotate bilinear 30")), GM_F32)) < 1.001);
+}
+
+static void check_colours(const char *kind, double factor, gm_tensor *got, gm_tensor *got_planar) {
+    char name[64];
+    snprintf(name, sizeof name, "%s %.1f", kind, factor);
+    if (factor == 0.45) snprintf(name, sizeof name, "%s %.2f", kind, factor);
+    check_same(name, got, 0);
+    check_same(name, interleaved(got_planar), 0);
+}
+
+static void colours(void) {
+    static const double factors[] = { 0, 0.3, 1, 1.7 }, shifts[] = { -0.5, -0.1, 0, 0.2, 0.45 };
+    GM_SCOPE(s);
+    gm_tensor *p = recorded("picture"), *q = planar(p), *f = gm_image_to_tensor(p);
+    check_same("grayscale", gm_image_grayscale(p), 0);
+    check_same("grayscale", interleaved(gm_image_grayscale(q)), 0);
+    for (int i = 0; i < 4; i++) {
+        double x = factors[i];
+        check_colours("brightness", x, gm_image_brightness(p, x), gm_image_brightness(q, x));
+        check_colours("contrast", x, gm_image_contrast(p, x), gm_image_contrast(q, x));
+        check_colours("saturation", x, gm_image_saturation(p, x), gm_image_saturation(q, x));
+    }
+    for (int i = 0; i < 5; i++) check_colours("hue", shifts[i], gm_image_hue(p, shifts[i]), gm_image_hue(q, shifts[i]));
+    /* f32: PyTorch adds up the mean in another order */
+    for (int i = 0; i < 2; i++) {
+        char name[64];
+        double x = i ? 1.7 : 0.3;
+        snprintf(name, sizeof name, "brightness_f32 %g", x);
+        check_same(name, gm_image_brightness(f, x), 1e-7);
+        snprintf(name, sizeof name, "contrast_f32 %g", x);
+        check_same(name, gm_image_contrast(f, x), 1e-6);
+        snprintf(name, sizeof name, "saturation_f32 %g", x);
+        check_same(name, gm_image_saturation(f, x), 1e-6);
+    }
+    check_same("hue_f32 0.2", gm_image_hue(f, 0.2), 2e-6);
+    gm_tensor *gray = gm_image_grayscale(p);
+    CHECK(gm_image_hue(gray, 0.3) && distance(gm_image_hue(gray, 0.3), gray) == 0);
+    CHECK(distance(gm_image_saturation(gray, 0.3), gray) == 0);
+}
+
+static void erasing(void) {
+    GM_SCOPE(s);
+    gm_tensor *p = recorded("picture"), *hole = gm_image_erase(p, 3, -2, 4, 5, 9);
+    const uint8_t *a = gm_data(p), *b = gm_data(hole);
+    for (int y = 0; y < 13; y++)
+        for (int x = 0; x < 11; x++)
+            for (int c = 0; c < 3; c++) {
+                int at = (y * 11 + x) * 3 + c, inside = y >= 3 && y < 7 && x < 3;
+                if (b[at] != (inside ? 9 : a[at])) CHECK(false, "at %d %d %d", y, x, c);
+            }
+    CHECK(distance(gm_image_erase(planar(p), 3, -2, 4, 5, 9), planar(hole)) == 0);
+    CHECK(distance(gm_image_erase(p, 20, 0, 4, 5, 9), p) == 0);
+    int erased = 0;
+    gm_tensor *f = gm_image_to_tensor(p);
+    for (int i = 0; i < 100; i++) {
+        gm_dice dice = gm_dice_of(5, 0, i), same = dice;
+        gm_tensor *y = gm_image_random_erasing(f, &dice, .p = GM_REAL(0.25), .value = 7);
+        double sevens = gm_item(gm_sum(gm_cast(gm_eq(y, gm_full_like(y, 7)), GM_F64))) / 3;
+        CHECK(sevens == 0 || (sevens >= 1 && sevens <= 0.5 * 143), "%g", sevens);
+        erased += sevens > 0;
+        CHECK(distance(y, gm_image_random_erasing(f, &same, .p = GM_REAL(0.25), .value = 7)) == 0);
+    }
+    CHECK(erased > 10 && erased < 40, "%d of 100", erased);
+}
+
+/* ---- batches ---- */
+
+static gm_pack *batch_of(int64_t n) {
+    gm_tensor *x = gm_empty(GM_SHAPE(n, 2, 6, 5), GM_F32);
+    float *v = gm_mutable_data(x);
+    for (int64_t i = 0; i < n * 60; i++) v[i] = (float)(i / 60) * 10;
+    return GM_PACK({ "x", x, NULL }, { "y", gm_arange(0, n, 1, GM_I64), NULL },
+                   { "id", gm_arange(0, n, 1, GM_I64), NULL });
+}
+
+/* What share of its own example b of y [B, C] has; -1 if anything else is in it. */
+static double own_share(gm_tensor *y, int64_t b) {
+    int64_t n = gm_size(y, 0), c = gm_size(y, 1), other = (b + n - 1) % n;
+    const float *v = (const float *)gm_data(y) + b * c;
+    for (int64_t i = 0; i < c; i++)
+        if (i != b && i != other && v[i] != 0) return -1;
+    return fabs((double)v[b] + (double)v[other] - 1) < 1e-6 ? (double)v[b] : -1;
+}
+
+static void mixed(void) {
+    GM_SCOPE(all);
+    double mean = 0, square = 0;
+    enum { N = 400 };
+    for (int i = 0; i < N; i++) {
+        GM_SCOPE(s);
+        gm_dice dice = gm_dice_of(8, 1, i), same = dice;
+        gm_pack *b = gm_mixup(batch_of(4), 5, 0.4, &dice), *again = gm_mixup(batch_of(4), 5, 0.4, &same);
+        gm_tensor *x = gm_get(b, "x"), *y = gm_get(b, "y");
+        if (!x) break;
+        double share = own_share(y, 2);
+        const float *v = (const float *)gm_data(x) + 2 * 60;
+        CHECK(share >= 0 && fabs((double)v[7] - (20 * share + 10 * (1 - share))) < 1e-4, "%g: %g", share, (double)v[7]);
+        CHECK(distance(x, gm_get(again, "x")) == 0 && gm_pack_has(b, "id"));
+        mean += share / N, square += share * share / N;
+    }
+    /* Beta(0.4, 0.4): mean 1/2, variance 1 / (4 (2 alpha + 1)) = 0.1389; four standard errors of 400 draws */
+    CHECK(fabs(mean - 0.5) < 0.075 && fabs(square - mean * mean - 0.1389) < 0.03, "%g %g", mean, square - mean * mean);
+    for (int i = 0; i < 50; i++) {
+        GM_SCOPE(s);
+        gm_dice dice = gm_dice_of(8, 2, i);
+        gm_pack *b = gm_cutmix(batch_of(3), 3, 1, &dice);
+        gm_tensor *x = gm_get(b, "x"), *y = gm_get(b, "y");
+        if (!x) break;
+        const float *v = (const float *)gm_data(x) + 60;
+        int own = 0, other = 0, differ = 0;
+        for (int k = 0; k < 30; k++) own += v[k] == 10, other += v[k] == 0, differ += v[k] != v[k + 30];
+        CHECK(own + other == 30 && !differ && fabs(own_share(y, 1) - own / 30.0) < 1e-6, "%d %d", own, other);
+    }
+    CHECK(gm_ok(), "%s", gm_error_message());
+}
+
 /* The same numbers give the same picture; other ones another. */
 static void random_ones(void) {
     GM_SCOPE(s);
@@ -149,6 +284,18 @@ static void random_ones(void) {
         flipped += distance(gm_image_random_flip_horizontal(picture, 0.3, &a), picture) > 0;
     }
     CHECK(differ > 40 && flipped > 5 && flipped < 28);
+    differ = 0;
+    for (int64_t i = 0; i < 50; i++) {
+        gm_dice a = gm_dice_of(1, 0, i), b = a;
+        gm_tensor *x =
+            gm_image_color_jitter(picture, &a, .brightness = 0.4, .contrast = 0.4, .saturation = 2, .hue = 0.1);
+        gm_tensor *y =
+            gm_image_color_jitter(picture, &b, .brightness = 0.4, .contrast = 0.4, .saturation = 2, .hue = 0.1);
+        differ += distance(x, picture) > 0;
+        CHECK(distance(x, y) == 0 && distance(gm_image_color_jitter(picture, &a), picture) == 0);
+        CHECK(distance(gm_image_random_rotate(picture, -30, 30, GM_BILINEAR, &a), picture) > 0);
+    }
+    CHECK(differ > 48);
     gm_dice d = gm_dice_of(2, 0, 0);
     gm_tensor *whole = gm_image_random_resized_crop(picture, 13, 11, &d, .area_low = 1, .ratio_low = 11.0 / 13,
                                                     .ratio_high = 11.0 / 13);
@@ -172,6 +319,17 @@ static void refusals(void) {
     expect(gm_image_random_crop(picture, 30, 5, 4, &d), GM_ERROR_SHAPE, "30x5");
     expect(gm_image_normalize(picture, (double[]){ 0, 0 }, (double[]){ 1, 1 }, 2), GM_ERROR_VALUE, "2 means");
     expect(gm_image_normalize(picture, (double[]){ 0 }, (double[]){ 0 }, 1), GM_ERROR_VALUE, "std[0]");
+    expect(gm_image_rotate(picture, 5, GM_BICUBIC), GM_ERROR_VALUE, "filter 1");
+    expect(gm_image_rotate(picture, INFINITY, GM_NEAREST), GM_ERROR_VALUE, "by inf");
+    expect(gm_image_brightness(picture, -1), GM_ERROR_VALUE, "a factor of -1");
+    expect(gm_image_hue(picture, 0.6), GM_ERROR_VALUE, "a shift of 0.6");
+    expect(gm_image_saturation(gm_zeros(GM_SHAPE(5, 5, 2), GM_U8), 0.5), GM_ERROR_SHAPE, "2 channels");
+    expect(gm_image_color_jitter(picture, &d, .hue = 1), GM_ERROR_VALUE, "hue 1 (0 to 0.5)");
+    expect(gm_image_random_erasing(picture, &d, .area_low = 2), GM_ERROR_VALUE, "areas from 2");
+    CHECK(!gm_mixup(batch_of(2), 5, 0, &d) && fails_with(GM_ERROR_VALUE, "alpha is 0"));
+    CHECK(!gm_mixup(batch_of(6), 5, 1, &d) && fails_with(GM_ERROR_INDEX, "5"));
+    CHECK(!gm_cutmix(GM_PACK({ "x", picture, NULL }, { "y", gm_zeros(GM_SHAPE(13), GM_I64), NULL }), 5, 1, &d) &&
+          fails_with(GM_ERROR_SHAPE, "x is [13, 11, 3], [B, C, H, W]"));
     expect(gm_image_random_resized_crop(picture, 5, 5, &d, .area_low = 2), GM_ERROR_VALUE, "areas from 2");
 }
 
@@ -180,6 +338,10 @@ int main(void) {
     RUN(wide_sizes);
     RUN(crops);
     RUN(values);
+    RUN(rotations);
+    RUN(colours);
+    RUN(erasing);
+    RUN(mixed);
     RUN(random_ones);
     RUN(refusals);
     return check_done();

@@ -54,12 +54,58 @@ GM_API gm_tensor *gm_image_flip_vertical(gm_tensor *image);
 GM_API gm_tensor *gm_image_random_flip_horizontal(gm_tensor *image, double p, gm_dice *dice);
 GM_API gm_tensor *gm_image_random_flip_vertical(gm_tensor *image, double p, gm_dice *dice);
 
+/* Turned to the left about the middle; what comes from outside of the picture is 0. Bilinear or nearest. */
+GM_API gm_tensor *gm_image_rotate(gm_tensor *image, double degrees, gm_filter filter);
+GM_API gm_tensor *gm_image_random_rotate(gm_tensor *image, double low, double high, gm_filter filter, gm_dice *dice);
+
+/* ---- Colours: pictures of one channel or three ------------------------------------------------------------------- */
+
+/* Between black, or gray as bright as the picture's mean, or the picture without colours (factor 0), and the picture
+ * (1), or beyond. */
+GM_API gm_tensor *gm_image_brightness(gm_tensor *image, double factor);
+GM_API gm_tensor *gm_image_contrast(gm_tensor *image, double factor);
+GM_API gm_tensor *gm_image_saturation(gm_tensor *image, double factor);
+/* Hues moved along their circle by `shift` of it, -0.5 to 0.5. */
+GM_API gm_tensor *gm_image_hue(gm_tensor *image, double shift);
+/* One channel: ITU-R 601 luma. */
+GM_API gm_tensor *gm_image_grayscale(gm_tensor *image);
+
+/* How far each may go: factors are uniform in [max(0, 1 - x), 1 + x], the shift of the hue in [-x, x]. Default 0. */
+typedef struct { size_t size; double brightness, contrast, saturation, hue; } gm_image_color_jitter_args;
+/* The four of them in random order. */
+GM_API gm_tensor *gm_image_color_jitter_with(gm_tensor *image, gm_dice *dice, const gm_image_color_jitter_args *args);
+
 /* ---- Values ------------------------------------------------------------------------------------------------------ */
 
 /* f32 [C, H, W]; u8 is divided by 255. */
 GM_API gm_tensor *gm_image_to_tensor(gm_tensor *image);
 /* As gm_image_to_tensor, then (x - mean[c]) / std[c]: f32 [C, H, W]. n is C, or 1 for all channels alike. */
 GM_API gm_tensor *gm_image_normalize(gm_tensor *image, const double *mean, const double *std, int n);
+
+/* ---- Parts, and two pictures in one ------------------------------------------------------------------------------ */
+
+/* The part of the rectangle at (top, left) that lies in the picture becomes `value`. */
+GM_API gm_tensor *gm_image_erase(gm_tensor *image, int64_t top, int64_t left, int64_t height, int64_t width,
+                                 double value);
+typedef struct {
+    size_t size;
+    gm_real p;                    /* with this probability; default 0.5 */
+    double area_low, area_high;   /* part of the picture's area; default 0.02 to 0.33 */
+    double ratio_low, ratio_high; /* height / width, uniform in its logarithm; default 0.3 to 3.3 */
+    double value;
+} gm_image_random_erasing_args;
+/* A rectangle of random place, area and shape erased (Zhong et al. 2020); nothing if ten do not fit. */
+GM_API gm_tensor *gm_image_random_erasing_with(gm_tensor *image, gm_dice *dice,
+                                               const gm_image_random_erasing_args *args);
+
+/* For gm_dataset_map after gm_dataset_batch: a batch { "x": [B, ...], "y": i64 [B] } mixed with itself, moved on by one
+ * example; y becomes f32 [B, classes], the parts of each class, which gm_cross_entropy takes. Other entries stay. The
+ * share of an example's own is drawn from Beta(alpha, alpha), once for the batch. Errors: DTYPE, SHAPE, INDEX (a label
+ * that is none of the classes), VALUE.
+ * Mixup (Zhang et al. 2018): x, a float, is share * x + (1 - share) * other. */
+GM_API gm_pack *gm_mixup(gm_pack *batch, int64_t classes, double alpha, gm_dice *dice);
+/* CutMix (Yun et al. 2019): a rectangle of the other picture in x [B, C, H, W], of any dtype, about a random place. */
+GM_API gm_pack *gm_cutmix(gm_pack *batch, int64_t classes, double alpha, gm_dice *dice);
 
 #ifdef __cplusplus
 }
@@ -68,5 +114,12 @@ GM_API gm_tensor *gm_image_normalize(gm_tensor *image, const double *mean, const
       gm__image_random_resized_crop(__VA_ARGS__, .size = sizeof(gm_image_random_resized_crop_args))
 #  define gm__image_random_resized_crop(image, height, width, dice, ...)                                               \
       gm_image_random_resized_crop_with(image, height, width, dice, &(gm_image_random_resized_crop_args){ __VA_ARGS__ })
+#  define gm_image_color_jitter(...) gm__image_color_jitter(__VA_ARGS__, .size = sizeof(gm_image_color_jitter_args))
+#  define gm__image_color_jitter(image, dice, ...)                                                                     \
+      gm_image_color_jitter_with(image, dice, &(gm_image_color_jitter_args){ __VA_ARGS__ })
+#  define gm_image_random_erasing(...)                                                                                 \
+      gm__image_random_erasing(__VA_ARGS__, .size = sizeof(gm_image_random_erasing_args))
+#  define gm__image_random_erasing(image, dice, ...)                                                                   \
+      gm_image_random_erasing_with(image, dice, &(gm_image_random_erasing_args){ __VA_ARGS__ })
 #endif
 #endif
