@@ -53,6 +53,22 @@ static void GM_K(pool_inside)(const gm__pool_plan *p, int64_t k, int64_t o0, int
     if (*hi > o1) *hi = o1;
 }
 
+/* Windows of 2 x 2, none cut by an edge, as most nets have them. */
+static bool GM_K(pool_is_quads)(const gm__pool_plan *p) {
+    bool plane = p->regular && p->in[0] == 1 && p->out[0] == 1 && p->kernel[0] == 1 && !p->pad[0];
+    for (int i = 1; i < 3; i++)
+        plane = plane && p->kernel[i] == 2 && p->stride[i] == 2 && p->dilation[i] == 1 && !p->pad[i] &&
+                2 * p->out[i] <= p->in[i];
+    return plane;
+}
+
+#define POOL_QUAD_MAX(m, b, c, d)                                                                                      \
+    (m = b > m ? b : m, m = b == b ? m : b, m = c > m ? c : m, m = c == c ? m : c, m = d > m ? d : m,                  \
+     m = d == d ? m : d)
+/* `rest` goes to the first x that is m, or a NaN, and is zero from then on. */
+#define POOL_QUAD_TAKE(x)                                                                                              \
+    (t = x == m ? rest : zero, t = x == x ? t : rest, rest = x == m ? zero : rest, rest = x == x ? rest : zero, t)
+
 /* Picks position (depth, height) apart: the output row `r` of a picture. */
 #define POOL_ROW(p, r, od, oh) const int64_t od = (r) / (p)->out[1], oh = (r) % (p)->out[1]
 
@@ -73,6 +89,8 @@ static void GM_K(pool_inside)(const gm__pool_plan *p, int64_t k, int64_t o0, int
 
 #undef POOL_ROW
 #undef POOL_RUN
+#undef POOL_QUAD_MAX
+#undef POOL_QUAD_TAKE
 #undef POOL_STRIDED
 #undef POOL_INDEPENDENT
 #endif

@@ -152,6 +152,66 @@ static void PK(pool_rows)(const gm__pool_plan *p, PK(pool_does) does, int64_t be
         }
 }
 
+/* ---- windows of 2 x 2 side by side, row-major: each input is in one window at most, nothing is looked up ---- */
+
+/* One row of outputs from the two rows of inputs x0, x1. Selections one by one: GCC makes vectors of these only. */
+static void PK(pool_quads_max)(int64_t n, const POOL_T *restrict x0, const POOL_T *restrict x1, POOL_T *restrict y) {
+    POOL_INDEPENDENT
+    for (int64_t i = 0; i < n; i++) {
+        POOL_T m = x0[2 * i], b = x0[2 * i + 1], c = x1[2 * i], d = x1[2 * i + 1];
+        POOL_QUAD_MAX(m, b, c, d);
+        y[i] = m;
+    }
+}
+
+/* What arrives goes, as +0 + g, to the first input that is the maximum (a NaN if that is one), +0 to the others. */
+static void PK(pool_quads_grad)(int64_t n, const POOL_T *restrict x0, const POOL_T *restrict x1,
+                                const POOL_T *restrict g, POOL_T *restrict to0, POOL_T *restrict to1) {
+    const POOL_T zero = 0;
+    POOL_INDEPENDENT
+    for (int64_t i = 0; i < n; i++) {
+        POOL_T a = x0[2 * i], b = x0[2 * i + 1], c = x1[2 * i], d = x1[2 * i + 1], m = a, rest = zero + g[i], t;
+        POOL_QUAD_MAX(m, b, c, d);
+        to0[2 * i] = POOL_QUAD_TAKE(a);
+        to0[2 * i + 1] = POOL_QUAD_TAKE(b);
+        to1[2 * i] = POOL_QUAD_TAKE(c);
+        to1[2 * i + 1] = POOL_QUAD_TAKE(d);
+    }
+}
+
+static void PK(pool_quads_rows)(const gm__pool_plan *p, int64_t begin, int64_t end) {
+    int64_t rows = p->out[1], width = p->out[2], stride = p->in[2], volume = p->in[1] * stride;
+    for (int64_t r = begin; r < end; r++) {
+        const POOL_T *x = (const POOL_T *)p->x + r / rows * volume + r % rows * 2 * stride;
+        PK(pool_quads_max)(width, x, x + stride, (POOL_T *)p->to + r * width);
+    }
+}
+
+/* m outputs of each of n rows together: pictures are narrow. Upper and lower input rows, and what they get,
+ * lie one behind the other. */
+static void PK(pool_quads_part)(const gm__pool_plan *p, int64_t n, int64_t m, const POOL_T *x, const POOL_T *g,
+                                POOL_T *gx) {
+    POOL_T in[2][2 * POOL_RUN], to[2][2 * POOL_RUN];
+    size_t bytes = (size_t)(2 * m) * sizeof *x;
+    for (int64_t i = 0; i < 2 * n; i++) memcpy(&in[i % 2][i / 2 * 2 * m], x + i * p->in[2], bytes);
+    PK(pool_quads_grad)(n * m, in[0], in[1], g, to[0], to[1]);
+    for (int64_t i = 0; i < 2 * n; i++) memcpy(gx + i * p->in[2], &to[i % 2][i / 2 * 2 * m], bytes);
+}
+
+static void PK(pool_quads_picture)(const gm__pool_plan *p, int64_t picture) {
+    int64_t rows = p->out[1], width = p->out[2], stride = p->in[2], volume = p->in[1] * stride;
+    int64_t each = width < POOL_RUN ? POOL_RUN / width : 1;
+    const POOL_T *x = (const POOL_T *)p->x + picture * volume, *g = (const POOL_T *)p->from + picture * rows * width;
+    POOL_T *gx = (POOL_T *)p->to + picture * volume;
+    if (2 * width < stride || 2 * rows < p->in[1]) PK(pool_fill)(volume, 0, gx);
+    for (int64_t r = 0; r < rows; r += each)
+        for (int64_t o = 0; o < width; o += POOL_RUN) {
+            int64_t n = rows - r < each ? rows - r : each, m = width - o < POOL_RUN ? width - o : POOL_RUN;
+            int64_t at = 2 * (r * stride + o);
+            PK(pool_quads_part)(p, n, m, x + at, g + r * width + o, gx + at);
+        }
+}
+
 static void PK(pool_positions)(const gm__pool_plan *p, PK(pool_does) does, int64_t begin, int64_t end) {
     int64_t rows = p->out[0] * p->out[1], volume = p->in[0] * p->in[1] * p->in[2] * p->channels, width = p->out[2];
     POOL_T best[POOL_RUN], *to = p->to;
@@ -170,6 +230,7 @@ static void PK(pool_positions)(const gm__pool_plan *p, PK(pool_does) does, int64
 
 static void PK(pool_forward)(const gm__pool_plan *p, PK(pool_does) does, int64_t begin, int64_t end) {
     if (p->channels_last && p->channels > 1) PK(pool_positions)(p, does, begin, end);
+    else if (does == PK(pool_does_max) && GM_K(pool_is_quads)(p)) PK(pool_quads_rows)(p, begin, end);
     else PK(pool_rows)(p, does, begin, end);
 }
 
@@ -273,7 +334,8 @@ static void PK(pool_gradient)(const gm__pool_plan *p, bool max, int64_t begin, i
     int64_t blocks = (p->channels + POOL_RUN - 1) / POOL_RUN;
     for (int64_t i = begin; i < end; i++) {
         if (!p->channels_last || p->channels == 1) {
-            if (max) PK(pool_max_grad_rows)(p, i);
+            if (max && GM_K(pool_is_quads)(p)) PK(pool_quads_picture)(p, i);
+            else if (max) PK(pool_max_grad_rows)(p, i);
             else PK(pool_avg_grad_rows)(p, i);
             continue;
         }

@@ -72,6 +72,42 @@ static void pool_nan_and_ties(void) {
     CHECK(v[0] == 1 && isnan(v[1]) && v[2] == -INFINITY && isnan(v[3]));
 }
 
+/* Windows of 2 x 2 have kernels of their own: against the definition, with NaNs, ties, both zeros and infinities, for
+ * rows of any length, with and without a column and a row that no window covers. */
+static void pool_quads_of(int64_t h, int64_t w) {
+    GM_SCOPE(s);
+    int64_t n = 3 * h * w, oh = h / 2, ow = w / 2;
+    static const float odd[] = { NAN, 0.0f, -0.0f, INFINITY, -INFINITY, 1, 1, 2 };
+    float *x = malloc((size_t)n * sizeof *x);
+    gm_tensor *r = gm_random_of((gm_random_key){ 4, (uint64_t)w, "quads" }, GM_SHAPE(n), GM_F32, 0, 16, 0);
+    const float *u = gm_data(r);
+    for (int64_t i = 0; i < n; i++) x[i] = u[i] < 8 ? odd[(int)u[i]] : floorf(u[i]);
+    gm_tensor *t = gm_from_data(GM_SHAPE(1, 3, h, w), GM_F32, x), *g = gm_randn(GM_SHAPE(1, 3, oh, ow), GM_F32);
+    gm_set_requires_grad(t, true);
+    gm_tensor *y = gm_max_pool2d(t, 2);
+    gm_backward(gm_sum(gm_mul(y, g)));
+    const float *got = gm_data(y), *gs = gm_data(g), *gx = gm_data(gm_gradient_of(t));
+    int64_t wrong = 0;
+    for (int64_t i = 0; i < 3 * oh * ow; i++) {
+        int64_t from = i / ow / oh * h * w + i / ow % oh * 2 * w + i % ow * 2, at[4] = { 0, 1, w, w + 1 }, best = 0;
+        for (int k = 1; k < 4; k++) {
+            float m = x[from + at[best]], v = x[from + at[k]];
+            if (v > m || (isnan(v) && !isnan(m))) best = k;
+        }
+        wrong += memcmp(&got[i], &x[from + at[best]], 4) && !isnan(got[i]);
+        for (int k = 0; k < 4; k++) wrong += gx[from + at[k]] != (k == best ? gs[i] : 0);
+    }
+    for (int64_t i = 0; i < n; i++) wrong += (i % w >= 2 * ow || i / w % h >= 2 * oh) && gx[i] != 0;
+    CHECK(!wrong && got && gx, "%lld x %lld: %lld differ", (long long)h, (long long)w, (long long)wrong);
+    free(x);
+}
+
+static void pool_quads(void) {
+    static const int64_t sizes[][2] = { { 2, 2 },   { 28, 28 }, { 14, 14 }, { 7, 7 },    { 5, 34 },
+                                        { 2, 511 }, { 4, 512 }, { 3, 513 }, { 2, 1030 }, { 40, 66 } };
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) pool_quads_of(sizes[i][0], sizes[i][1]);
+}
+
 static void pool_says(gm_tensor *t, const char *words) {
     CHECK(!t && strstr(gm_error_message(), words), "said: %s", gm_error_message());
     gm_error_clear();
@@ -93,6 +129,7 @@ int main(void) {
         RUN(pool_whole);
         RUN(pool_long_rows);
         RUN(pool_nan_and_ties);
+        RUN(pool_quads);
         RUN(pool_errors);
     }
     recorded_close();
