@@ -173,6 +173,7 @@
 #include "formats/image.c"
 #include "formats/jpeg.c"
 #include "formats/mnist.c"
+#include "formats/net_file.c"
 #include "formats/png_read.c"
 #include "formats/png_write.c"
 #include "formats/safetensors.c"

@@ -2,6 +2,7 @@
 #ifndef GEMEL_FORMATS_H
 #define GEMEL_FORMATS_H
 
+#include "nn.h"
 #include "tensor.h"
 
 #ifdef __cplusplus
@@ -30,6 +31,16 @@ GM_API gm_pack *gm_safetensors_metadata(const char *path);
  * not on the order of the entries; a NaN is written as the one NaN. I4 and U4 are written as U8 with a note in the
  * metadata that loading understands. Errors: DTYPE (strings, complex128), VALUE (names that are not UTF-8), IO. */
 GM_API bool gm_save_safetensors(gm_pack *tensors, gm_pack *metadata, const char *path);
+
+/* `metadata`: texts that the file carries. */
+typedef struct { size_t size; gm_pack *metadata; } gm_save_args;
+/* Write a net's state dict as the safetensors file `path`, whole or not at all. Errors as above. */
+GM_API bool gm_save_with(gm_module *net, const char *path, const gm_save_args *args);
+GM_API bool gm_save(gm_module *net, const char *path);
+/* Read such a file into a net of the same form: all of it or, after an error, nothing. Options and errors:
+ * gm_load_state_dict; IO, FORMAT. */
+GM_API bool gm_load_with(gm_module *net, const char *path, const gm_load_state_dict_args *args);
+GM_API bool gm_load(gm_module *net, const char *path);
 
 /* ---- Data sets as they are published ----------------------------------------------------------------------------- */
 
@@ -97,6 +108,10 @@ GM_API gm_tensor *gm_load_png(const char *path, int32_t channels);
 #ifdef __cplusplus
 }
 #else
+#  define gm_save(...) gm__save(__VA_ARGS__, .size = sizeof(gm_save_args))
+#  define gm__save(net, path, ...) gm_save_with(net, path, &(gm_save_args){ __VA_ARGS__ })
+#  define gm_load(...) gm__load(__VA_ARGS__, .size = sizeof(gm_load_state_dict_args))
+#  define gm__load(net, path, ...) gm_load_with(net, path, &(gm_load_state_dict_args){ __VA_ARGS__ })
 #  define gm_load_csv(...) gm__load_csv(__VA_ARGS__, .size = sizeof(gm_load_csv_args))
 #  define gm__load_csv(path, ...) gm_load_csv_with(path, &(gm_load_csv_args){ __VA_ARGS__ })
 #  define gm_read_image(...) gm__read_image(__VA_ARGS__, .size = sizeof(gm_read_image_args))

@@ -132,7 +132,7 @@ static inline unsigned run_fp_state(void) {
 #endif
 }
 
-static int run_dispatch(const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs, gm_tensor **out) {
+int gm__eager_dispatch(const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs, gm_tensor **out) {
     if (__builtin_expect(gm__n_symbols > 0, 0)) {
         int n = gm__dispatch_symbolic(op, in, n_in, attrs, out);
         if (n != GM__NOT_SYMBOLIC) return n;
@@ -153,8 +153,5 @@ static void run_drop_autograd(gm_tensor *t) {
     if (t->hooks) gm__free_hooks(t->hooks);
 }
 
-/* Fill in the tables of the rooms above before main or dlopen returns. */
-__attribute__((constructor)) static void run_install(void) {
-    gm__dispatch = run_dispatch;
-    gm__tensor_drop_autograd = run_drop_autograd;
-}
+/* Fill in the table of a room above before main or dlopen returns. */
+__attribute__((constructor)) static void run_install(void) { gm__tensor_drop_autograd = run_drop_autograd; }

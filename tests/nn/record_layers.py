@@ -10,7 +10,8 @@ for name, module in [
         ("tanh", nn.Tanh()), ("softplus", nn.Softplus()), ("softsign", nn.Softsign()),
         ("hard_sigmoid", nn.Hardsigmoid()), ("hard_swish", nn.Hardswish()), ("hard_tanh", nn.Hardtanh(-0.5, 0.25)),
         ("hard_shrink", nn.Hardshrink(0.3)), ("soft_shrink", nn.Softshrink(0.3)), ("tanh_shrink", nn.Tanhshrink()),
-        ("threshold", nn.Threshold(0.1, 20)), ("glu", nn.GLU(1)), ("prelu", nn.PReLU(6)), ("prelu1", nn.PReLU(1)),
+        ("threshold", nn.Threshold(0.1, 20)), ("glu", nn.GLU(1)), ("softmax", nn.Softmax(1)),
+        ("log_softmax", nn.LogSoftmax(-1)), ("prelu", nn.PReLU(6)), ("prelu1", nn.PReLU(1)),
         ("flatten", nn.Flatten(0, 1)), ("unflatten", nn.Unflatten(1, (3, 2)))]:
     layer(name, module, inp(1, 2, 6, 3))
 

@@ -30,6 +30,8 @@ static void activations(void) {
         { "tanh_shrink", gm_nn_tanh_shrink() },
         { "threshold", gm_nn_threshold(0.1, 20) },
         { "glu", gm_nn_glu(1) },
+        { "softmax", gm_nn_softmax(1) },
+        { "log_softmax", gm_nn_log_softmax(-1) },
         { "prelu", gm_nn_prelu(6) },
         { "prelu1", gm_nn_prelu(1) },
         { "flatten", gm_nn_flatten_dims(0, 1) },

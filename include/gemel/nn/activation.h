@@ -41,6 +41,9 @@ GM_API gm_module *gm_nn_tanh_shrink(void);
 GM_API gm_module *gm_nn_threshold(double threshold, double value);
 /* The first half along `dim` times the sigmoid of the second: x [..., 2 n, ...] -> [..., n, ...]. SHAPE if odd. */
 GM_API gm_module *gm_nn_glu(int32_t dim);
+/* exp(x) / sum(exp(x)) along `dim` (negative from the end), and its logarithm. */
+GM_API gm_module *gm_nn_softmax(int32_t dim);
+GM_API gm_module *gm_nn_log_softmax(int32_t dim);
 /* Any function of one tensor as a module: gm_nn_unary("exp", gm_exp). */
 GM_API gm_module *gm_nn_unary(const char *name, gm_tensor *(*f)(gm_tensor *x));
 

@@ -98,6 +98,21 @@ static gm_tensor *nn_glu_forward(gm_module *m, gm_tensor *x) {
 
 gm_module *gm_nn_glu(int32_t dim) { return activation_new("nn_glu", nn_glu_forward, dim, 0); }
 
+static gm_tensor *nn_softmax_forward(gm_module *m, gm_tensor *x) {
+    const activation_numbers *self = gm_state(m);
+    return self ? gm_softmax(x, (int)self->a) : NULL;
+}
+
+static gm_tensor *nn_log_softmax_forward(gm_module *m, gm_tensor *x) {
+    const activation_numbers *self = gm_state(m);
+    return self ? gm_log_softmax(x, (int)self->a) : NULL;
+}
+
+gm_module *gm_nn_softmax(int32_t dim) { return activation_new("nn_softmax", nn_softmax_forward, dim, 0); }
+gm_module *gm_nn_log_softmax(int32_t dim) {
+    return activation_new("nn_log_softmax", nn_log_softmax_forward, dim, 0);
+}
+
 typedef struct { gm_tensor *weight; } nn_prelu;
 
 static gm_tensor *nn_prelu_forward(gm_module *m, gm_tensor *x) {
