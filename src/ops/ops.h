@@ -11,8 +11,8 @@
 
 typedef int (*gm__dispatch_fn)(const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs, gm_tensor **out);
 extern gm__dispatch_fn gm__dispatch;
-/* What it is at first (eager/run.c). Named here, so that a program that links the static library gets that file: nothing
- * else need ask for it. */
+/* What it is at first (eager/run.c). Named here, so that a program that links the static library gets that file:
+ * nothing else need ask for it. */
 int gm__eager_dispatch(const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs, gm_tensor **out);
 
 /* Asked first while there are symbolic values (graph/symbol.c fills it in): GM__NOT_SYMBOLIC for a call that has
