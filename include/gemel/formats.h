@@ -39,8 +39,8 @@ GM_API bool gm_save_with(gm_module *net, const char *path, const gm_save_args *a
 GM_API bool gm_save(gm_module *net, const char *path);
 /* Read such a file into a net of the same form: all of it or, after an error, nothing. Options and errors:
  * gm_load_state_dict; IO, FORMAT. */
-GM_API bool gm_load_with(gm_module *net, const char *path, const gm_load_state_dict_args *args);
-GM_API bool gm_load(gm_module *net, const char *path);
+GM_API bool gm_load_weights_with(gm_module *net, const char *path, const gm_load_state_dict_args *args);
+GM_API bool gm_load_weights(gm_module *net, const char *path);
 
 /* ---- Data sets as they are published ----------------------------------------------------------------------------- */
 
@@ -110,8 +110,8 @@ GM_API gm_tensor *gm_load_png(const char *path, int32_t channels);
 #else
 #  define gm_save(...) gm__save(__VA_ARGS__, .size = sizeof(gm_save_args))
 #  define gm__save(net, path, ...) gm_save_with(net, path, &(gm_save_args){ __VA_ARGS__ })
-#  define gm_load(...) gm__load(__VA_ARGS__, .size = sizeof(gm_load_state_dict_args))
-#  define gm__load(net, path, ...) gm_load_with(net, path, &(gm_load_state_dict_args){ __VA_ARGS__ })
+#  define gm_load_weights(...) gm__load_weights(__VA_ARGS__, .size = sizeof(gm_load_state_dict_args))
+#  define gm__load_weights(net, path, ...) gm_load_weights_with(net, path, &(gm_load_state_dict_args){ __VA_ARGS__ })
 #  define gm_load_csv(...) gm__load_csv(__VA_ARGS__, .size = sizeof(gm_load_csv_args))
 #  define gm__load_csv(path, ...) gm_load_csv_with(path, &(gm_load_csv_args){ __VA_ARGS__ })
 #  define gm_read_image(...) gm__read_image(__VA_ARGS__, .size = sizeof(gm_read_image_args))

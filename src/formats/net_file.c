@@ -11,7 +11,7 @@ bool gm_save_with(gm_module *net, const char *path, const gm_save_args *args) {
     return gm_save_safetensors(gm_state_dict(net), a.metadata, path);
 }
 
-bool gm_load_with(gm_module *net, const char *path, const gm_load_state_dict_args *args) {
+bool gm_load_weights_with(gm_module *net, const char *path, const gm_load_state_dict_args *args) {
     if (!gm_ok()) return false;
     GM_SCOPE(s);
     gm_pack *values = gm_load_safetensors(path);
@@ -22,4 +22,4 @@ bool gm_load_with(gm_module *net, const char *path, const gm_load_state_dict_arg
 }
 
 bool(gm_save)(gm_module *net, const char *path) { return gm_save_with(net, path, NULL); }
-bool(gm_load)(gm_module *net, const char *path) { return gm_load_with(net, path, NULL); }
+bool(gm_load_weights)(gm_module *net, const char *path) { return gm_load_weights_with(net, path, NULL); }

@@ -1,4 +1,4 @@
-/* test_net_file.c: gm_save and gm_load: the same net in another process's eyes, metadata, what does not fit. */
+/* test_net_file.c: gm_save and gm_load_weights: the same net in another process's eyes, metadata, what does not fit. */
 #include "check.h"
 #include "gemel/gemel.h"
 
@@ -18,7 +18,7 @@ static void round_trip(void) {
     CHECK(gm_save(a, net_path) && (gm_save)(a, net_path), "%s", gm_error_message());
     gm_seed(2);
     gm_module *b = net_of(4), *c = net_of(4);
-    CHECK(gm_load(b, net_path) && (gm_load)(c, net_path), "%s", gm_error_message());
+    CHECK(gm_load_weights(b, net_path) && (gm_load_weights)(c, net_path), "%s", gm_error_message());
     gm_pack *p = gm_state_dict(a), *q = gm_state_dict(b), *r = gm_state_dict(c);
     CHECK(gm_pack_count(p) == 9 && gm_item(gm_get(q, "1.num_batches_tracked")) == 1);
     for (int64_t i = 0; i < gm_pack_count(p); i++) {
@@ -34,13 +34,13 @@ static void round_trip(void) {
 static void misfits(void) {
     GM_SCOPE(s);
     gm_module *other = net_of(5), *shorter = gm_sequential(gm_nn_linear(3, 4));
-    CHECK(!gm_load(other, net_path));
+    CHECK(!gm_load_weights(other, net_path));
     CHECK(strstr(gm_error_message(), net_path), "%s", gm_error_message());
     gm_error_clear();
-    CHECK(!gm_load(shorter, net_path));
+    CHECK(!gm_load_weights(shorter, net_path));
     gm_error_clear();
-    CHECK(gm_load(shorter, net_path, .partial = 1), "%s", gm_error_message());
-    CHECK(!gm_load(shorter, "/nonexistent/net.safetensors") && gm_error_code() == GM_ERROR_IO);
+    CHECK(gm_load_weights(shorter, net_path, .partial = 1), "%s", gm_error_message());
+    CHECK(!gm_load_weights(shorter, "/nonexistent/net.safetensors") && gm_error_code() == GM_ERROR_IO);
     gm_error_clear();
     CHECK(!gm_save(shorter, "/nonexistent/net.safetensors") && gm_error_code() == GM_ERROR_IO);
     gm_error_clear();
