@@ -211,7 +211,7 @@ static void killed_anywhere(void) {
 /* A disk that is full: writes stop at half of the file. */
 static void full_disk(void) {
     GM_SCOPE(s);
-    struct rlimit before, less;
+    struct rlimit before = { 0, 0 }, less;
     run r = run_new();
     forget();
     CHECK(run_fit(&r, 3, false, false, 0));
