@@ -199,8 +199,8 @@ gm_progress *gm_progress_new_with(int64_t total, const char *label, const gm_pro
 static void progress_update_rate(gm_progress *p, int64_t now) {
     double dt = 1e-9 * (double)(now - p->rate_ns);
     if (dt <= 0 || p->done == p->rate_done) return;
-    double latest = (double)(p->done - p->rate_done) / dt, weight = p->rate > 0 ? dt / (dt + 5) : 1;
-    p->rate += weight * (latest - p->rate);
+    double latest = (double)(p->done - p->rate_done) / dt, past = 1e-9 * (double)(p->rate_ns - p->start_ns);
+    p->rate += dt / (dt + (past < 5 ? past : 5)) * (latest - p->rate); /* the mean of all in the first five seconds */
     p->rate_ns = now;
     p->rate_done = p->done;
 }

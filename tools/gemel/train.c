@@ -97,6 +97,14 @@ static void stop_on_signals(void) {
     signal(SIGTERM, on_signal);
 }
 
+/* On a terminal the line that progress leaves says the same already. */
+static gm_epoch_fn reporter(cli_args *args) {
+    if (cli_on(args, "json")) return print_json;
+    const char *log = getenv("GM_LOG");
+    bool silent = cli_on(args, "quiet") || (log && !strcmp(log, "0"));
+    return isatty(STDOUT_FILENO) && isatty(STDERR_FILENO) && !silent ? NULL : print_text;
+}
+
 typedef struct {
     const char *name; /* of the model */
     gm_dataset *train, *validation;
@@ -155,7 +163,7 @@ static bool fit(const train_job *j, const recipe *r, cli_args *args) {
                   .checkpoint_dir = cli_text(args, "checkpoint-dir", NULL),
                   .checkpoint_steps = cli_int(args, "checkpoint-steps", 0, 1, INT64_MAX),
                   .resume = cli_on(args, "resume"), .metadata = model_metadata(j->name, &j->form),
-                  .quiet = cli_on(args, "quiet"), .on_epoch = cli_on(args, "json") ? print_json : print_text);
+                  .quiet = cli_on(args, "quiet"), .on_epoch = reporter(args));
 }
 
 static int train_run(cli_args *args) {
