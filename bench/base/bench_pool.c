@@ -1,5 +1,5 @@
-/* bench_pool.c: gm_parallel_for beside OpenMP (libgomp, where it is there) and one thread: the latency of an empty loop,
- * and the time of a small one, alone and beside a busy process on every processor.
+/* bench_pool.c: gm_parallel_for beside OpenMP (libgomp, where it is there) and one thread: the latency of an empty
+ * loop, and the time of a small one, alone and beside a busy process on every processor.
  *
  *     bench_pool [rounds] [threads]          default: 7 rounds, one thread for each processor
  *
