@@ -1,7 +1,8 @@
 /* 09_lstm_on_text: which book is a sentence from? Words, sequences of different lengths, an LSTM that reads both ways.
  *
  * The books are licences that come with every Debian, or files of one's own. A fifth of the sentences is held back. The
- * net is written with the functional API: symbolic inputs, layers applied to them.       ./09_lstm_on_text [FILE ...] */
+ * net is written with the functional API: symbolic inputs, layers applied to them.       ./09_lstm_on_text [FILE ...]
+ */
 #include <gemel/gemel.h>
 
 #include <ctype.h>
@@ -43,8 +44,10 @@ static void end_sentence(int64_t book) {
 static bool read_book(const char *path, int64_t book) {
     FILE *f = fopen(path, "r");
     if (!f)
-        return gm_fail(GM_ERROR_IO, "there is no %s: it is part of Debian's base-files; or name two or more texts of your "
-                       "own: 09_lstm_on_text FILE FILE", path);
+        return gm_fail(GM_ERROR_IO,
+                       "there is no %s: it is part of Debian's base-files; or name two or more texts of your "
+                       "own: 09_lstm_on_text FILE FILE",
+                       path);
     char word[32] = "";
     for (int c = 0, n = 0; c != EOF;) {
         c = getc(f);
@@ -61,8 +64,8 @@ static bool read_book(const char *path, int64_t book) {
 
 /* Sentences first, first + step ... but for every `without`-th: { x [N, MOST], lengths [N], y [N] }. */
 static gm_pack *examples(int first, int step, int without) {
-    int64_t n = 0, *x = malloc(sizeof(int64_t) * MAX_SENTENCES * MOST), *lengths = malloc(sizeof(int64_t) * MAX_SENTENCES),
-            *y = malloc(sizeof(int64_t) * MAX_SENTENCES);
+    int64_t n = 0, *x = malloc(sizeof(int64_t) * MAX_SENTENCES * MOST),
+            *lengths = malloc(sizeof(int64_t) * MAX_SENTENCES), *y = malloc(sizeof(int64_t) * MAX_SENTENCES);
     for (int i = first; x && lengths && y && i < n_sentences; i += step) {
         if (without && i % without == 0) continue;
         memcpy(x + n * MOST, sentences[i].word, sizeof sentences[i].word);

@@ -15,7 +15,8 @@ enum { CONTEXT = 32, DIM = 64, HEADS = 4, LAYERS = 2, BATCH = 16, LETTERS = 128,
 
 typedef struct { gm_module *token, *blocks, *head; gm_tensor *position; } gpt;
 
-static gm_tensor *gpt_forward(gm_module *m, gm_tensor *x) { /* letters [B, T] i64, T <= CONTEXT -> logits [B, T, LETTERS] */
+static gm_tensor *gpt_forward(gm_module *m,
+                              gm_tensor *x) { /* letters [B, T] i64, T <= CONTEXT -> logits [B, T, LETTERS] */
     gpt *self = gm_state(m);
     gm_tensor *at = gm_narrow(self->position, 0, 0, gm_size(x, 1));
     return gm_forward(self->head, gm_forward(self->blocks, gm_add(gm_forward(self->token, x), at)));
@@ -27,9 +28,10 @@ static gm_module *gpt_new(void) {
     if (!self) return NULL;
     self->token = gm_child(m, "token", gm_nn_embedding(LETTERS, DIM));
     self->position = gm_param_init(m, "position", GM_SHAPE(CONTEXT, DIM), GM_F32, GM_INIT_NORMAL, 0, 0.3);
-    self->blocks = gm_child(m, "blocks",
-                            gm_nn_transformer_encoder(LAYERS, DIM, HEADS, .feedforward = 4 * DIM, .causal = 1, .gelu = 1,
-                                                      .norm_first = 1, .final_norm = 1, .dropout = GM_REAL(0)));
+    self->blocks =
+        gm_child(m, "blocks",
+                 gm_nn_transformer_encoder(LAYERS, DIM, HEADS, .feedforward = 4 * DIM, .causal = 1, .gelu = 1,
+                                           .norm_first = 1, .final_norm = 1, .dropout = GM_REAL(0)));
     self->head = gm_child(m, "head", gm_nn_linear(DIM, LETTERS));
     gm_init_parameters(m, "token.weight", GM_INIT_NORMAL, 0, 0.3);
     return m;
