@@ -1,10 +1,11 @@
 /* memory.c: gm_alloc, and the caching allocator behind tensor storage.
  *
  * Small blocks (up to 1 MiB) come in size classes, four per power of two, each with a free list: taking one is a pop.
- * Large ones are aligned to 2 MiB, so that the kernel can back them with huge pages, and wait in a short list, to be
- * used again only where at most an eighth would be wasted. The cache of large blocks is held below a quarter of the
- * peak, because its bytes count as the process's. Blocks up to 64 KiB go through a short list of the context first,
- * which needs no lock. */
+ * Large ones are aligned to 2 MiB, so that the kernel can back them with huge pages, and wait in a list, to be used
+ * again only where at most an eighth would be wasted. What is held, in use or waiting, grows only when a large block is
+ * mapped; then the oldest of those that wait are freed until all is below a bound little above the most ever in use. So
+ * a training step finds the blocks of the one before, and the process is not much larger than without a cache. Blocks
+ * up to 64 KiB go through a short list of the context first, which needs no lock. */
 #include "../math/fp.h"
 #include "memory.h"
 #include "object.h"
@@ -16,14 +17,15 @@
 #  include <sys/mman.h>
 #endif
 
-enum { MEMORY_SMALL = 1 << 20, MEMORY_CLASSES = 64, MEMORY_LARGE_SLOTS = 64, MEMORY_HUGE = 2 << 20 };
-enum { MEMORY_LIST = 32, MEMORY_LIST_BYTES = 128 * 1024, MEMORY_APART = 64 * 1024 };
+enum { MEMORY_SMALL = 1 << 20, MEMORY_CLASSES = 64, MEMORY_LARGE_SLOTS = 1024, MEMORY_HUGE = 2 << 20 };
+enum { MEMORY_LIST = 32, MEMORY_LIST_BYTES = 128 * 1024, MEMORY_APART = 64 * 1024, MEMORY_SLACK = 32 << 20 };
 
 static pthread_mutex_t memory_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct { void *block; size_t bytes; } memory_large[MEMORY_LARGE_SLOTS]; /* oldest first */
 static int memory_n_large;
 static void *memory_free_list[MEMORY_CLASSES];
 static int64_t memory_large_cached, memory_small_cached;
+static int64_t memory_high; /* the most bytes in use when a large block was mapped, since the last trim */
 /* Atomic, outside the lock: bytes in use that contexts have handed over from their own counts, and the most in use. */
 static int64_t memory_in_use, memory_peak;
 
@@ -211,9 +213,7 @@ static void *memory_map_large(size_t bytes) {
     return block;
 }
 
-static void *memory_take_large(size_t bytes, size_t *got, bool *hit) {
-    size_t unit = bytes >= 8 * (size_t)MEMORY_HUGE ? MEMORY_HUGE : 65536;
-    *got = (bytes + unit - 1) / unit * unit;
+static void *memory_find_large(size_t *got) {
     pthread_mutex_lock(&memory_lock);
     int i = memory_large_find(*got);
     void *block = i >= 0 ? memory_large[i].block : NULL;
@@ -222,8 +222,39 @@ static void *memory_take_large(size_t bytes, size_t *got, bool *hit) {
         memory_large_remove(i);
     }
     pthread_mutex_unlock(&memory_lock);
+    return block;
+}
+
+/* The oldest block that waits, out of the list; NULL if there is none. */
+static void *memory_oldest(void) {
+    void *block = memory_n_large ? memory_large[0].block : NULL;
+    if (block) memory_large_remove(0);
+    return block;
+}
+
+/* One that must go before `bytes` more are mapped, or NULL. */
+static void *memory_surplus(int64_t bytes) {
+    int64_t use = __atomic_load_n(&memory_in_use, __ATOMIC_RELAXED) + bytes;
+    pthread_mutex_lock(&memory_lock);
+    if (use > memory_high) memory_high = use;
+    int64_t slack = memory_high / 8 > MEMORY_SLACK ? memory_high / 8 : MEMORY_SLACK;
+    void *block = use + memory_large_cached > memory_high + slack ? memory_oldest() : NULL;
+    pthread_mutex_unlock(&memory_lock);
+    return block;
+}
+
+static void memory_make_room(int64_t bytes) {
+    for (void *block; (block = memory_surplus(bytes));) free(block);
+}
+
+static void *memory_take_large(size_t bytes, size_t *got, bool *hit) {
+    size_t unit = bytes >= 8 * (size_t)MEMORY_HUGE ? MEMORY_HUGE : 65536;
+    *got = (bytes + unit - 1) / unit * unit;
+    void *block = memory_find_large(got);
     *hit = block != NULL;
-    return block ? block : memory_map_large(*got);
+    if (block) return block;
+    memory_make_room((int64_t)*got);
+    return memory_map_large(*got);
 }
 
 /* ---- both ---- */
@@ -244,26 +275,14 @@ void *gm__block_take(size_t bytes, size_t *got) {
     return NULL;
 }
 
-/* Returns the block to free for good, or NULL. Called again until the cache is below its bound. */
-static void *memory_evict(void) {
-    int64_t quarter = __atomic_load_n(&memory_peak, __ATOMIC_RELAXED) / 4;
-    int64_t bound = quarter > (64 << 20) ? quarter : 64 << 20;
-    if (memory_n_large < MEMORY_LARGE_SLOTS && memory_large_cached <= bound) return NULL;
-    void *block = memory_large[0].block;
-    memory_large_remove(0);
-    return block;
-}
-
 static void memory_give_large(void *block, size_t got) {
-    void *evicted[MEMORY_LARGE_SLOTS];
-    int n = 0;
     pthread_mutex_lock(&memory_lock);
+    void *oldest = memory_n_large == MEMORY_LARGE_SLOTS ? memory_oldest() : NULL;
     memory_large[memory_n_large].block = block;
     memory_large[memory_n_large++].bytes = got;
     memory_large_cached += (int64_t)got;
-    while (n < MEMORY_LARGE_SLOTS && (evicted[n] = memory_evict())) n++;
     pthread_mutex_unlock(&memory_lock);
-    while (n > 0) free(evicted[--n]);
+    free(oldest);
 }
 
 void gm__block_give(void *block, size_t got) {
@@ -280,7 +299,7 @@ void gm_memory_trim(void) {
     for (int i = 0; i < MEMORY_CLASSES; i++)
         for (void *block; (block = memory_pop(&memory_free_list[i]));) free(block);
     while (memory_n_large) free(memory_large[--memory_n_large].block);
-    memory_large_cached = memory_small_cached = 0;
+    memory_large_cached = memory_small_cached = memory_high = 0;
     pthread_mutex_unlock(&memory_lock);
 }
 
