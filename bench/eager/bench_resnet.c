@@ -88,7 +88,8 @@ int main(int argc, char **argv) {
         ms[i] = r.cpu_ms;
     }
     qsort(ms, STEPS, sizeof *ms, by_value);
-    printf("ResNet-18, %d x %d, batch %d, SGD: %.0f ms a step (median), %.0f (least); at most %ld MiB, %.0f in tensors\n",
-           SIDE, SIDE, BATCH, ms[STEPS / 2], ms[0], peak_mib(), (double)gm_memory_stats().bytes_peak / 1048576);
+    printf(
+        "ResNet-18, %d x %d, batch %d, SGD: %.0f ms a step (median), %.0f (least); at most %ld MiB, %.0f in tensors\n",
+        SIDE, SIDE, BATCH, ms[STEPS / 2], ms[0], peak_mib(), (double)gm_memory_stats().bytes_peak / 1048576);
     return gm_exit_status();
 }
