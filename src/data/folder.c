@@ -199,7 +199,9 @@ static gm_pack *folder_get(void *env, int64_t index) {
     const folder_file *f = &s->files[index];
     gm_tensor *x = gm_read_image(f->path, .channels = s->args.channels);
     if (s->args.height) {
+        int64_t where = gm_where_push(f->path);
         x = gm_image_cover(x, s->args.height, s->args.width, GM_BILINEAR);
+        gm_where_pop(where);
         x = gm_contiguous(gm_permute(x, (int32_t[]){ 2, 0, 1 }, 3));
     }
     return GM_PACK({ "x", x, NULL }, { "y", gm_scalar_i64(f->label, GM_I64), NULL });

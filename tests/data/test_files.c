@@ -119,7 +119,18 @@ static void bad_folders(void) {
     gm_loader *l = gm_loader_new(d, .batch_size = 4);
     int64_t batches = 0;
     GM_EACH (b, l) batches++;
-    CHECK(batches == 4 && fails_with(GM_ERROR_FORMAT, "wasps/x.jpg: neither JPEG nor PNG"));
+    CHECK(batches == 4 && strstr(gm_error_message(), at("insects/wasps/x.jpg")));
+    CHECK(fails_with(GM_ERROR_FORMAT, "wasps/x.jpg: neither JPEG nor PNG"));
+}
+
+/* A picture that no size can be made of is named. */
+static void thin(void) {
+    GM_SCOPE(s);
+    mkdir(at("thin"), 0777), mkdir(at("thin/a"), 0777);
+    write_picture(at("thin/a/line.png"), 1, 3000, 5);
+    gm_dataset *d = gm_image_folder(at("thin"), .height = 32, .width = 32);
+    CHECK(!gm_dataset_get(d, 0, 0) && strstr(gm_error_message(), "32x96000") &&
+          fails_with(GM_ERROR_VALUE, "thin/a/line.png"));
 }
 
 /* Loaders hand out the same bits for any number of threads. */
@@ -275,6 +286,7 @@ int main(void) {
     RUN(folders);
     RUN(parts);
     RUN(bad_folders);
+    RUN(thin);
     RUN(threads);
     RUN(tables);
     RUN(table_parts);

@@ -82,6 +82,15 @@ expect 1 err 'IO: image_folder: cannot read the folder .*/nowhere (DIR/CLASS/PIC
 expect 1 err 'IO: image_folder: .* has no folders, only pictures' train --data "folder:$folder/train/truck"
 mkdir "$work/empty" && mkdir "$work/empty/cats"
 expect 1 err 'IO: image_folder: the class .*empty/cats has no pictures (.jpg, .jpeg, .png)' train --data "folder:$work/empty"
+for threads in 1 3; do # pictures are changed by numbers of their own
+    GM_THREADS=$threads
+    export GM_THREADS
+    expect 0 out '^epoch 3: ' train --model lenet --data "cifar10:$cifar" --augment crop,flip,rotate,color,erase --epochs 3 \
+        --batch-size 16 --quiet --out "$work/a$threads.safetensors"
+done
+unset GM_THREADS
+check 'cmp -s "$work/a1.safetensors" "$work/a3.safetensors"'
+expect 2 err '--augment: there is no "spin"; there are crop' train --augment flip,spin
 expect 2 err '"8y8" is no size' train --image-size 8y8
 expect 1 err 'only pictures of a folder get another size' train --data "cifar10:$cifar" --image-size 8
 
@@ -121,6 +130,8 @@ expect 1 err 'SHAPE: .*a table for a model that takes \[3, 32, 32\]' eval "$work
 expect 1 err 'FORMAT: load_csv: .*x.png: ' predict "$work/t.safetensors" "$work/x.png"
 expect 1 err 'SHAPE: .*pictures for a model that takes \[3\]' eval "$work/t.safetensors" --data "folder:$folder"
 expect 1 err 'VALUE: .*"kind" in row 1 is none of the 2 classes' eval "$work/n.safetensors" --data "csv:$work/t.csv,header=no"
+expect 1 err '--augment: the examples are f32 \[3\]' train --model mlp --data "csv:$work/t.csv" --augment flip
+expect 1 err 'SHAPE: sample: the examples are f32 \[3\]: no pictures' sample --data "csv:$work/t.csv" --out "$work/y.png"
 printf '1,0.5\n2,0.25\n' >"$work/real.csv"
 expect 1 err 'its labels are no classes' train --model mlp --data "csv:$work/real.csv"
 printf '1,0\n2,-1\n' >"$work/negative.csv"

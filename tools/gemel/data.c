@@ -5,6 +5,8 @@
  * classes, the columns of tables and how they are scaled. */
 #include "data.h"
 
+#include <gemel/extend.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -132,7 +134,9 @@ gm_tensor *data_picture(const char *path, const data_form *form) {
     GM_SCOPE(s);
     if (!takes_pictures(form, path)) return NULL;
     gm_tensor *x = gm_read_image(path, .channels = (int32_t)form->input.d[0]);
+    int64_t where = gm_where_push(path);
     x = gm_image_cover(x, form->input.d[1], form->input.d[2], GM_BILINEAR);
+    gm_where_pop(where);
     return gm_return(&s, gm_contiguous(gm_permute(x, (int32_t[]){ 2, 0, 1 }, 3)));
 }
 

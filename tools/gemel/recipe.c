@@ -190,13 +190,10 @@ static gm_dataset *pick(gm_dataset *d, int64_t *index, int64_t n) {
 }
 
 static void copy_description(gm_dataset *to, gm_dataset *from) {
-    const char *names[4096];
-    int32_t n = gm_n_classes(from);
     double mean, std;
     gm_dataset_scaling(from, &mean, &std);
     gm_dataset_set_scaling(to, mean, std);
-    for (int32_t i = 0; i < n && i < 4096; i++) names[i] = gm_class_name(from, i);
-    if (n > 0 && n <= 4096) gm_dataset_set_classes(to, gm_strings(names, n));
+    if (gm_n_classes(from) > 0) gm_dataset_set_classes(to, gm_dataset_classes(from));
 }
 
 gm_dataset *recipe_split(const recipe *r, gm_dataset *d, bool held) {

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "augment.h"
 #include "command.h"
 #include "model.h"
 #include "recipe.h"
@@ -15,6 +16,7 @@ static const cli_flag train_flags[] = {
     { "model", "NAME", "lenet (default), mlp, resnet18, resnet50, vit_tiny, lstm" },
     { "data", "DATA", DATA_HELP },
     { "image-size", "N", "pictures of folder:DIR become N x N, or HxW (default: the data's, at most the model's own)" },
+    { "augment", "LIST", "change training pictures: crop (moved by up to an eighth), flip, rotate, color, erase" },
     { "val-split", "X", "validate on this part of the training examples, not on the test examples" },
     { "epochs", "N", "passes over the training examples (default 1)" },
     { "batch-size", "N", "examples in a step (default 64)" },
@@ -146,6 +148,7 @@ static bool set_up(train_job *j, const recipe *r, cli_args *args, int model) {
     j->train = data_open(data, GM_SPLIT_TRAIN, &j->form);
     j->validation = r->split > 0 ? recipe_split(r, j->train, true) : data_open(data, GM_SPLIT_TEST, &j->form);
     if (r->split > 0) j->train = recipe_split(r, j->train, false);
+    j->train = augment(j->train, args, r->seed);
     j->net = gm_ok() ? gm_zoo_new(j->name, j->form.input, gm_count(j->form.classes)) : NULL;
     return gm_ok();
 }
@@ -176,7 +179,7 @@ static int train_run(cli_args *args) {
         return cli_usage(args, "--%s needs --checkpoint-dir DIR", every ? "checkpoint-steps" : "resume");
     const char *out = cli_text(args, "out", NULL);
     if (out && !can_write(out)) return cli_failure(args, "--out: cannot write %s: %s", out, strerror(errno));
-    if (!read_image_size(&job.form, args)) return CLI_USAGE;
+    if (!read_image_size(&job.form, args) || !augment_check(args)) return CLI_USAGE;
     stop_on_signals();
     if (!set_up(&job, &r, args, model)) return CLI_FAILURE;
     fit(&job, &r, args);
