@@ -9,6 +9,7 @@
 #include "../ops/ops.h"
 
 #include <fenv.h>
+#include <stdatomic.h>
 #include <string.h>
 
 enum { RUN_MAX_IN = 64, RUN_MAX_OUT = 64 };
@@ -133,7 +134,7 @@ static inline unsigned run_fp_state(void) {
 }
 
 int gm__eager_dispatch(const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs, gm_tensor **out) {
-    if (__builtin_expect(gm__n_symbols > 0, 0)) {
+    if (__builtin_expect(atomic_load_explicit(&gm__n_symbols, memory_order_relaxed) > 0, 0)) {
         int n = gm__dispatch_symbolic(op, in, n_in, attrs, out);
         if (n != GM__NOT_SYMBOLIC) return n;
     }

@@ -304,6 +304,13 @@ static void print_scalar(print_state *p) {
 /* Behind a label of `label` columns. */
 static bool print_tensor(const gm_tensor *t, gm__builder *out, int label, const char *op) {
     if (!gm_ok() || !gm__check_tensor(t, op, 1)) return false;
+    if (t->symbol) {
+        gm__builder_add(out, "symbolic ");
+        gm__builder_add(out, gm_dtype_name(t->dtype));
+        gm__builder_add(out, " ");
+        gm__builder_add(out, gm__tensor_shape_str(t));
+        return !out->failed;
+    }
     if (!t->storage) return gm_fail(GM_ERROR_STATE, "%s: the tensor has no value here, only a shape", op);
     print_state p = { .t = t, .out = out, .kind = gm__dtype(t->dtype)->kind };
     if (p.kind == 'C') return gm_fail(GM_ERROR_DTYPE, "%s: %s does not print yet", op, gm_dtype_name(t->dtype));

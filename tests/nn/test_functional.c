@@ -19,6 +19,8 @@ static void chain(void) {
     h = gm_forward(gm_nn_relu(), h);
     gm_tensor *y = gm_forward(gm_nn_linear(5, 3), h);
     char text[64];
+    gm_text(y, text, sizeof text);
+    CHECK(!strcmp(text, "symbolic f32 [B, 3]"), "%s", text);
     CHECK(gm_is_symbolic(y) && !strcmp(gm_shape_text(gm_shape_of(y), text, sizeof text), "[B, 3]"), "%s", text);
     gm_module *net = gm_model(x, y), *plain = gm_sequential(gm_nn_linear(6, 5), gm_nn_relu(), gm_nn_linear(5, 3));
     gm_pack *p = gm_state_dict(net);

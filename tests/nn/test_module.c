@@ -51,6 +51,22 @@ static void filling(void) {
     gm_seed(0);
 }
 
+/* In evaluation a row of layers holds two values at a time, not all of them. */
+static void peak(void) {
+    GM_SCOPE(s);
+    GM_NO_GRAD;
+    gm_module *net = gm_sequential(gm_nn_relu(), gm_nn_tanh(), gm_nn_identity(), gm_nn_relu(), gm_nn_tanh(),
+                                   gm_nn_relu(), gm_nn_tanh(), gm_nn_relu());
+    gm_tensor *x = gm_zeros(GM_SHAPE(100000), GM_F32);
+    gm_memory_reset_peak();
+    int64_t before = gm_memory_stats().bytes_in_use, objects = gm_memory_stats().n_objects;
+    gm_tensor *y = gm_forward(net, x);
+    CHECK(y && gm_memory_stats().bytes_peak - before < 3 * 400000, "%lld",
+          (long long)(gm_memory_stats().bytes_peak - before));
+    CHECK(gm_memory_stats().n_objects == objects + 2); /* y and its storage */
+    CHECK(gm_forward(gm_sequential_list((gm_module *const[]){ GM_END }), x) == x);
+}
+
 static void forward_and_dicts(void) {
     GM_SCOPE(s);
     gm_module *a = gm_sequential(dense(4, 4), block_new(4)), *b = gm_sequential(dense(4, 4), block_new(4));
@@ -102,6 +118,7 @@ static void errors(void) {
 int main(void) {
     RUN(names);
     RUN(filling);
+    RUN(peak);
     RUN(forward_and_dicts);
     RUN(training);
     RUN(errors);

@@ -90,6 +90,9 @@ static void sizes(void) {
     CHECK(parameters_in(gm_resnet18()) == 11689512);
     CHECK(parameters_in(gm_resnet34()) == 21797672);
     CHECK(parameters_in(gm_resnet50()) == 25557032);
+    CHECK(gm_pack_count(gm_state_dict(gm_resnet18(.width = 4))) == 122); /* entries of torchvision's and timm's */
+    CHECK(gm_pack_count(gm_state_dict(gm_resnet50(.width = 4))) == 320);
+    CHECK(gm_pack_count(gm_state_dict(gm_vit_tiny())) == 152);
     CHECK(parameters_in(gm_vit_tiny()) == 5717416 && parameters_in(gm_vit_small()) == 22050664);
     CHECK(gm_n_children(gm_child_at(gm_vit_base(.depth = 2), 1)) == 2);
     CHECK(gm_n_children(gm_child_at(gm_resnet152(.width = 4), 6)) == 36);
