@@ -108,6 +108,9 @@ expect 0 out '^epoch 2: ' train --model mlp --data "mnist:$data" --swa --optimiz
 expect 2 err 'unknown flag --gama; did you mean --gamma?' train --gama 1
 expect 2 err 'did you mean "multistep"' train --schedule mulistep
 expect 2 err '"3,2" is not a list of epochs' train --schedule multistep --milestones 3,2
+expect 2 err 'multistep needs --milestones' train --schedule multistep
+expect 1 err 'cannot write .*: Is a directory' train --model mlp --data "mnist:$data" --out "$work"
+check '[ ! -s "$work/out" ]' # before the training, not after it
 expect 2 err 'momentum is for --optimizer sgd and rmsprop' train --momentum 0.9
 expect 2 err 'step-size is for --schedule step' train --schedule cosine --step-size 3
 expect 1 err 'VALUE: fit: accumulate is 3' train --model mlp --data "mnist:$data" --accumulate 3

@@ -218,6 +218,31 @@ static void parts(void) {
     gm_error_clear();
 }
 
+/* ---- memory ---- */
+
+typedef struct { int64_t objects, bytes; } held;
+static bool hold(void *env, const gm_fit_moment *at) {
+    gm_memory m = gm_memory_stats();
+    held *h = env;
+    if (at->moment == GM_FIT_STEP && at->step == 50) *h = (held){ m.n_objects, m.bytes_in_use };
+    if (at->moment == GM_FIT_STEP && at->step % 500 == 50)
+        CHECK(m.n_objects == h->objects && llabs(m.bytes_in_use - h->bytes) < 4096, "step %lld: %lld objects, %lld bytes",
+              (long long)at->step, (long long)(m.n_objects - h->objects), (long long)(m.bytes_in_use - h->bytes));
+    return true;
+}
+
+/* As many objects after 10,000 steps as after 50, and bytes but for the size of the batch at hand. */
+static void stays_flat(void) {
+    GM_SCOPE(s);
+    gm_module *net = problem_net();
+    held h = { 0, 0 };
+    CHECK(gm_fit(net, problem_of(100, 5), .batch_size = 8, .epochs = 770, .quiet = 1,
+                 .schedule = gm_schedule_cosine(10000), .schedule_steps = 1, .average = gm_average_new(net),
+                 .metrics = GM_METRICS(gm_metric_f1(-1)),
+                 .callbacks = ((gm_callback[]){ { hold, &h }, { NULL, NULL } })), "%s", gm_error_message());
+    CHECK(h.objects > 0);
+}
+
 /* ---- errors ---- */
 
 static gm_tensor *bad_loss(gm_tensor *y, gm_tensor *t) { return (void)t, gm_sum(gm_log(gm_sub(y, gm_abs(y)))); }
@@ -279,6 +304,7 @@ int main(void) {
     RUN(patience);
     RUN(averages);
     RUN(parts);
+    RUN(stays_flat);
     RUN(a_nan);
     RUN(modes);
     return check_done();

@@ -49,6 +49,10 @@ static void check_uses(const recipe *r, cli_args *args) {
     is_for(args, "min-lr", s == COSINE || s == RESTARTS || s == PLATEAU, "--schedule cosine, restarts and plateau");
     is_for(args, "power", s == POLYNOMIAL, "--schedule polynomial");
     is_for(args, "warmup-epochs", s != ONE_CYCLE, "other schedules: one-cycle has its own");
+    if (s == MULTISTEP && !r->n_milestones) {
+        cli_usage(args, "--schedule multistep needs --milestones N,N...");
+        args->bad = true;
+    }
     is_for(args, "swa", !cli_text(args, "ema", NULL), "runs without --ema");
 }
 

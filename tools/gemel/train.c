@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "augment.h"
@@ -83,6 +84,8 @@ static bool print_text(void *env, const gm_epoch *e) {
 /* Better to know before the training than after it. */
 static bool can_write(const char *path) {
     char dir[4096];
+    struct stat st;
+    if (!stat(path, &st) && S_ISDIR(st.st_mode)) return errno = EISDIR, false;
     const char *slash = strrchr(path, '/');
     snprintf(dir, sizeof dir, "%.*s", slash ? (int)(slash - path) + 1 : 1, slash ? path : ".");
     return !access(dir, W_OK | X_OK);
