@@ -226,8 +226,9 @@ static bool hold(void *env, const gm_fit_moment *at) {
     held *h = env;
     if (at->moment == GM_FIT_STEP && at->step == 50) *h = (held){ m.n_objects, m.bytes_in_use };
     if (at->moment == GM_FIT_STEP && at->step % 500 == 50)
-        CHECK(m.n_objects == h->objects && llabs(m.bytes_in_use - h->bytes) < 4096, "step %lld: %lld objects, %lld bytes",
-              (long long)at->step, (long long)(m.n_objects - h->objects), (long long)(m.bytes_in_use - h->bytes));
+        CHECK(m.n_objects == h->objects && llabs(m.bytes_in_use - h->bytes) < 4096,
+              "step %lld: %lld objects, %lld bytes", (long long)at->step, (long long)(m.n_objects - h->objects),
+              (long long)(m.bytes_in_use - h->bytes));
     return true;
 }
 
