@@ -321,6 +321,7 @@ static bool functional_set_last(functional *f) {
 
 static functional_port *functional_ports(functional_plan *p, const gm_pack *pack, bool in) {
     int64_t n = gm_pack_count(pack);
+    if (!gm_ok()) return NULL;
     functional_port *ports = gm_alloc((size_t)n * sizeof *ports + 1);
     for (int i = 0; ports && i < n; i++) {
         gm_tensor *t = gm_pack_at(pack, i);
@@ -423,9 +424,9 @@ static bool functional_make(functional_plan *p, gm_pack *outputs) {
         if (!gm__records_add(&p->records, gm_pack_at(outputs, i), p->inputs)) return false;
     gm__records_sort(&p->records);
     f->n_slots = f->n_in = (int32_t)gm_pack_count(p->inputs);
+    f->n_out = (int32_t)gm_pack_count(outputs);
     if (!functional_add_nodes(p)) return false;
     f->in = functional_ports(p, p->inputs, true);
-    f->n_out = (int32_t)gm_pack_count(outputs);
     f->out = functional_ports(p, outputs, false);
     return gm_ok() && functional_set_last(f) && functional_add_layers(p) && functional_add_variables(p);
 }
