@@ -54,6 +54,8 @@ GM_API gm_tensor *gm_forward(gm_module *m, gm_tensor *x);
 /* The same for modules with several inputs or outputs (class member `apply`). A module with only one of forward and
  * apply can be used by the other where it takes one tensor; gm_forward gives the first result. */
 GM_API gm_pack *gm_apply(gm_module *m, gm_pack *in);
+/* True if gm_forward runs m as it is, on one tensor; false for modules of packs, with `apply` only. */
+GM_API bool gm_has_forward(const gm_module *m);
 /* What a hook sees: tensors of gm_forward, packs of gm_apply; the others are NULL. */
 typedef struct { gm_module *module; gm_tensor *x, *y; gm_pack *in, *out; } gm_forward_event;
 typedef bool (*gm_forward_hook)(void *env, const gm_forward_event *e);

@@ -244,6 +244,8 @@ gm_pack *gm_apply(gm_module *m, gm_pack *in) {
     return gm_return(&s, gm_ok() ? out : NULL);
 }
 
+bool gm_has_forward(const gm_module *m) { return gm__module_check(m, "has_forward") && m->class.forward; }
+
 int64_t gm_on_forward(gm_module *m, gm_forward_hook fn, void *env, void (*free_env)(void *env)) {
     if (!gm__module_check(m, "on_forward")) return -1;
     if (!fn) return gm_fail(GM_ERROR_VALUE, "on_forward: no function"), -1;

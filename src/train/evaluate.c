@@ -21,6 +21,12 @@ int64_t gm__fit_batch_size(const gm_pack *all) {
     return 0;
 }
 
+gm_tensor *gm__fit_output(gm_module *net, const gm_batch *b) {
+    if (gm_has_forward(net)) return gm_forward(net, b->x);
+    gm_pack *out = gm_apply(net, b->all);
+    return out ? gm_pack_at(out, 0) : NULL;
+}
+
 bool gm__fit_count(gm__fit_sums *s, gm_metric *const *metrics, gm_tensor *y, const gm_batch *b, double loss) {
     int64_t n = gm__fit_batch_size(b->all);
     gm_tensor *target = b->y;
@@ -66,7 +72,7 @@ static bool evaluate_batch(gm_module *net, gm_batch *b, const gm_evaluate_args *
                            gm__fit_sums *s) {
     b->reserved[0] = s;
     s->batch = (double)gm__fit_batch_size(b->all);
-    gm_tensor *y = step ? NULL : gm_forward(net, b->x);
+    gm_tensor *y = step ? NULL : gm__fit_output(net, b);
     gm_tensor *l = step ? step(env, net, b) : (a->loss ? a->loss : gm_cross_entropy)(y, b->y);
     if (gm_ok() && !l) return gm_fail(GM_ERROR_CALLBACK, "evaluate: the step or loss function returned NULL");
     double loss = gm_item(l);
@@ -127,7 +133,7 @@ gm_tensor *gm_predict_all(gm_module *net, gm_dataset *d, int32_t batch_size) {
     gm_loader *loader = gm_loader_new(d, .batch_size = batch_size ? batch_size : 256);
     if (loader && gm__modes_switch(&modes, net, false)) {
         GM_EACH (b, loader) {
-            gm_tensor *y = gm_forward(net, b.x);
+            gm_tensor *y = gm__fit_output(net, &b);
             if (y) evaluate_add(&l, y);
         }
     }

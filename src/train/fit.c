@@ -31,7 +31,7 @@ static bool fit_call(gm__fit_run *r, gm_moment moment, double loss, const gm_epo
 /* ---- a step ---- */
 
 static gm_tensor *fit_loss(gm__fit_run *r, const gm_batch *b, gm_tensor **y) {
-    *y = r->a->step ? NULL : gm_forward(r->net, b->x);
+    *y = r->a->step ? NULL : gm__fit_output(r->net, b);
     gm_tensor *l = r->a->step ? r->a->step(r->a->env, r->net, b)
                               : (r->a->loss ? r->a->loss : gm_cross_entropy)(*y, b->y);
     if (gm_ok() && !l) gm_fail(GM_ERROR_CALLBACK, "fit: the step or loss function returned NULL");

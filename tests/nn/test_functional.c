@@ -184,6 +184,26 @@ static void summary(void) {
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) CHECK(strstr(text, lines[i]), "%s%s", lines[i], text);
 }
 
+/* fit, evaluate and predict give a net of several inputs the whole batch: are u and v on the same side of 0? */
+static void training_of_packs(void) {
+    GM_SCOPE(s);
+    gm_tensor *u = gm_input(GM_SHAPE(3)), *v = gm_input(GM_SHAPE(3));
+    gm_tensor *h = gm_concat((gm_tensor *[]){ u, v }, 2, 1);
+    h = gm_tanh(gm_forward(gm_nn_linear(6, 24), h));
+    h = gm_tanh(gm_forward(gm_nn_linear(24, 24), h));
+    gm_module *net = gm_model_of(GM_PACK({ "u", u, NULL }, { "v", v, NULL }),
+                                 GM_PACK({ "logits", gm_forward(gm_nn_linear(24, 2), h), NULL }, { "h", h, NULL }));
+    gm_tensor *a = numbers(1, GM_SHAPE(300, 3)), *b = numbers(2, GM_SHAPE(300, 3));
+    gm_tensor *y = gm_gt_scalar(gm_mul(gm_select(a, 1, 0), gm_select(b, 1, 0)), 0);
+    gm_dataset *d =
+        gm_dataset_of_pack(GM_PACK({ "v", b, NULL }, { "y", gm_cast(y, GM_I64), NULL }, { "u", a, NULL }));
+    CHECK(!gm_has_forward(net) && gm_has_forward(gm_nn_relu()));
+    CHECK(gm_fit(net, d, .optimizer = gm_adam(net, 1e-2), .epochs = 40, .quiet = 1), "%s", gm_error_message());
+    gm_metrics m = gm_evaluate(net, d);
+    CHECK(m.accuracy > 0.95 && m.loss < 0.2, "%g %g", m.accuracy, m.loss);
+    CHECK(gm_shape_equal(gm_shape_of(gm_predict_all(net, d, 128)), GM_SHAPE(300, 2)), "%s", gm_error_message());
+}
+
 /* y says whether x0 x1 > 0. */
 static gm_dataset *crosses(void) {
     gm_tensor *x = numbers(1, GM_SHAPE(256, 2));
@@ -321,6 +341,7 @@ int main(void) {
     RUN(nested);
     RUN(summary);
     RUN(training);
+    RUN(training_of_packs);
     RUN(errors);
     RUN(memory);
     RUN(failing);
