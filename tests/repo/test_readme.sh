@@ -12,7 +12,7 @@ fault() {
 }
 pass() { passed=$((passed + 1)); }
 
-awk '/^```c$/ { on = 1; next } /^```$/ { if (on) exit } on' README.md >"$work/app.c"
+awk '/^```c( .*)?$/ { on = 1; next } /^```$/ { if (on) exit } on' README.md >"$work/app.c"
 lines=$(grep -c . "$work/app.c")
 { [ "$lines" -ge 10 ] && [ "$lines" -le 20 ]; } || fault "the README's program has $lines lines"
 pass
