@@ -97,6 +97,7 @@
 #include "eager/hook.c"
 #include "eager/run.c"
 #include "eager/tape.c"
+#include "eager/wanted.c"
 #include "graph/symbol.c"
 #include "nn/functional.c"
 #include "nn/init.c"

@@ -1,12 +1,13 @@
 /* bench_mlp.c: one eager training step of an MLP 784-128-10, batch 64, cross-entropy, Adam: microseconds, median of
  * rounds of STEPS steps.
  *
- * With a folder as argument it is one side of bench_mlp.py: it takes x.npy, y.npy and the parameters from there and
+ * With --flat N it makes N steps and prints the memory of the process on the way. With a folder as argument it is one side of bench_mlp.py: it takes x.npy, y.npy and the parameters from there and
  * runs a round for each line it reads, answering with microseconds per step and the loss of each step. */
 #include "gemel/gemel.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 enum { IN = 784, HIDDEN = 128, CLASSES = 10, BATCH = 64, STEPS = 50, ROUNDS = 20 };
@@ -54,6 +55,27 @@ static double round_of(run *r) {
     return (now_us() - begin) / STEPS;
 }
 
+static long resident_kib(void) {
+    char line[256];
+    long kib = 0;
+    FILE *f = fopen("/proc/self/status", "r");
+    while (f && fgets(line, sizeof line, f))
+        if (!strncmp(line, "VmRSS:", 6)) kib = atol(line + 6);
+    if (f) fclose(f);
+    return kib;
+}
+
+static int flat(run *r, int steps) {
+    printf("%8s %12s %10s %14s\n", "steps", "resident KiB", "objects", "tensor bytes");
+    for (int i = 0; i <= steps && gm_ok(); i += STEPS) {
+        gm_memory m = gm_memory_stats();
+        if (i % (steps >= 10 * STEPS ? steps / 10 / STEPS * STEPS : STEPS) == 0)
+            printf("%8d %12ld %10lld %14lld\n", i, resident_kib(), (long long)m.n_objects, (long long)m.bytes_in_use);
+        round_of(r);
+    }
+    return gm_exit_status();
+}
+
 static int answer(run *r) {
     char line[64];
     while (fgets(line, sizeof line, stdin) && gm_ok()) {
@@ -68,7 +90,9 @@ static int answer(run *r) {
 int main(int argc, char **argv) {
     run r;
     double us[ROUNDS];
-    if (!set_up(&r, argc > 1 ? argv[1] : NULL)) return gm_exit_status();
+    bool stay_flat = argc > 2 && !strcmp(argv[1], "--flat");
+    if (!set_up(&r, argc > 1 && !stay_flat ? argv[1] : NULL)) return gm_exit_status();
+    if (stay_flat) return flat(&r, atoi(argv[2]));
     if (argc > 1) return answer(&r);
     for (int i = 0; i < ROUNDS; i++) us[i] = round_of(&r);
     qsort(us, ROUNDS, sizeof *us, by_value);

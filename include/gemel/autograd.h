@@ -33,8 +33,8 @@ typedef struct { size_t size; gm_tensor *gradient; int32_t retain, create_graph;
 GM_API bool gm_backward_with(gm_tensor *y, const gm_backward_args *args);
 
 /* The gradients of `y` (summed if it has more than one element and no .gradient) with respect to `xs`, as a pack with
- * the names of `xs`. Leaves' stored gradients do not change. An x that y does not depend on gets zeros. The tape is
- * kept. */
+ * the names of `xs`. Leaves' stored gradients do not change. An x that y does not depend on gets zeros. Only what
+ * leads from y to xs is walked. The tape is kept. */
 GM_API gm_pack *gm_gradients_with(gm_tensor *y, gm_pack *xs, const gm_backward_args *args);
 
 /* x without its history: the same values, no gradient. Shares storage. */

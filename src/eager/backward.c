@@ -24,7 +24,8 @@ typedef struct {
     gm_tensor **wanted;  /* [n_wanted] */
     gm_tensor **found;   /* [n_wanted] */
     int64_t n_wanted;
-    bool create_graph, retain;
+    gm__map marks;       /* what leads to the wanted ones; not used where every leaf is wanted */
+    bool all, create_graph, retain;
 } backward_pass;
 
 /* ---- the heap ---- */
@@ -120,11 +121,15 @@ static bool backward_gradient_fits(const gm_node *n, int i, const gm_tensor *g) 
                            n->op->name, gm__tensor_shape_str(g), i + 1);
 }
 
-static bool backward_call_rule(gm_node *n, gm_tensor *const *gout, gm_tensor **in, gm_tensor **out, gm_tensor **gin,
-                               bool *needs) {
+static bool backward_is_wanted(const backward_pass *b, const gm__edge *e) {
+    return b->all ? e->needs : gm__edge_is_wanted(&b->marks, e);
+}
+
+static bool backward_call_rule(const backward_pass *b, gm_node *n, gm_tensor *const *gout, gm_tensor **in,
+                               gm_tensor **out, gm_tensor **gin, bool *needs) {
     for (int i = 0; i < n->n_in; i++) {
         in[i] = gm__node_input(n, i);
-        needs[i] = n->edge[i].needs;
+        needs[i] = backward_is_wanted(b, &n->edge[i]);
         gin[i] = NULL;
     }
     for (int j = 0; j < n->n_out; j++) out[j] = gm__node_output(n, j);
@@ -133,10 +138,10 @@ static bool backward_call_rule(gm_node *n, gm_tensor *const *gout, gm_tensor **i
     return n->op->grad(&a) && gm_ok() && backward_check_nan(n, gin);
 }
 
-static bool backward_pass_on(backward_pass *b, gm_node *n, gm_tensor *const *gin) {
+static bool backward_pass_on(backward_pass *b, gm_node *n, gm_tensor *const *gin, const bool *needs) {
     for (int i = 0; i < n->n_in; i++) {
         gm__edge *e = &n->edge[i];
-        if (!e->needs || !gin[i]) continue;
+        if (!needs[i] || !gin[i]) continue;
         gm_tensor *g = gin[i]->dtype == n->meta[i].dtype ? gin[i] : gm_cast(gin[i], n->meta[i].dtype);
         if (!g || !backward_gradient_fits(n, i, g) || !backward_deliver(b, e->node, e->leaf, e->out_index, g))
             return false;
@@ -173,14 +178,16 @@ static bool backward_visit_node(backward_pass *b, backward_visit *v) {
     GM_SCOPE(scope);
     if (!backward_tell_watchers(v)) return false;
     backward_collect(b, v);
+    if (!b->all && !gm__node_leads(&b->marks, n)) return true;
     if (n->used)
         return gm_fail(GM_ERROR_GRADIENT,
                        "backward of %s: its saved values were dropped by an earlier pass (use .retain)", n->op->name);
     size_t pointers = (size_t)(2 * n->n_in + n->n_out);
     gm_tensor *few[32], **all = pointers <= 32 ? few : gm_alloc(pointers * sizeof *all);
     bool few_needs[16], *needs = n->n_in <= 16 ? few_needs : gm_alloc((size_t)n->n_in);
-    bool ok = all && needs && backward_call_rule(n, backward_gout(v), all, all + 2 * n->n_in, all + n->n_in, needs) &&
-              backward_pass_on(b, n, all + n->n_in);
+    bool ok = all && needs &&
+              backward_call_rule(b, n, backward_gout(v), all, all + 2 * n->n_in, all + n->n_in, needs) &&
+              backward_pass_on(b, n, all + n->n_in, needs);
     if (all != few) gm_free(all);
     if (needs != few_needs) gm_free(needs);
     if (!b->retain) gm__node_drop_saved(n);
@@ -203,6 +210,7 @@ static void backward_end(backward_pass *b) {
         if (b->leaves.keys[i]) gm_release(b->leaves.values[i]);
     gm__map_free(&b->visits);
     gm__map_free(&b->leaves);
+    gm__map_free(&b->marks);
     gm_free(b->heap);
 }
 
@@ -263,7 +271,7 @@ bool gm_backward_with(gm_tensor *y, const gm_backward_args *args) {
     GM_SCOPE(scope);
     gm_no_grad_guard mode = gm_no_grad_begin();
     gm_tensor *seed = backward_seed(y, o.gradient, "backward", false);
-    backward_pass b = { .create_graph = o.create_graph, .retain = o.retain || o.create_graph };
+    backward_pass b = { .all = true, .create_graph = o.create_graph, .retain = o.retain || o.create_graph };
     backward_set_mode(b.create_graph);
     bool ok = seed && backward_run(&b, y, seed) && backward_store(&b);
     backward_end(&b);
@@ -311,7 +319,8 @@ gm_pack *gm_gradients_with(gm_tensor *y, gm_pack *xs, const gm_backward_args *ar
     }
     gm_tensor *seed = ok ? backward_seed(y, o.gradient, "gradients", true) : NULL;
     backward_set_mode(b.create_graph);
-    if (seed && gm_ok() && backward_run(&b, y, seed)) out = backward_pack(&b, xs);
+    ok = seed && gm_ok() && gm__mark_wanted(&b.marks, y->node, b.wanted, n);
+    if (ok && backward_run(&b, y, seed)) out = backward_pack(&b, xs);
     for (int64_t k = 0; k < n; k++) gm_release(b.found[k]);
     backward_end(&b);
     gm_free(b.wanted);

@@ -6,6 +6,7 @@
 #ifndef GM_EAGER_TAPE_H
 #define GM_EAGER_TAPE_H
 
+#include "../base/map.h"
 #include "../tensor/tensor.h"
 #include "gemel/autograd.h"
 
@@ -51,6 +52,12 @@ gm_tensor *gm__node_output(gm_node *n, int j);
 /* A zero gradient for output j. */
 gm_shape gm__node_out_shape(const gm_node *n, int j);
 void gm__node_drop_saved(gm_node *n);
+
+/* eager/wanted.c: notes in `marks`, an empty map, what of the tape below `root` (may be NULL) leads to the wanted
+ * tensors. An edge is wanted if a gradient has to go along it; an entry leads if its rule has to be called. */
+bool gm__mark_wanted(gm__map *marks, gm_node *root, gm_tensor *const *wanted, int64_t n);
+bool gm__edge_is_wanted(const gm__map *marks, const gm__edge *e);
+bool gm__node_leads(const gm__map *marks, const gm_node *node);
 
 /* eager/hook.c */
 bool gm__watch_output(gm_tensor *x);

@@ -77,6 +77,47 @@ static void hooks(void) {
     CHECK(gm_item(gm_gradient_of(x)) == 3);
 }
 
+static gm_tensor *count(void *env, gm_tensor *x, gm_tensor *g) {
+    (void)x, (void)g;
+    ++*(int *)env;
+    return NULL;
+}
+
+static double gradient(gm_tensor *y, gm_tensor *x) {
+    gm_tensor *g = gm_get(gm_gradients(y, GM_PACK({ "x", x, NULL })), "x");
+    return g ? gm_item(g) : NAN;
+}
+
+/* gm_gradients walks what leads to the wanted values, and nothing else. */
+static void only_what_leads(void) {
+    GM_SCOPE(s);
+    int at_u = 0, at_v = 0;
+    gm_tensor *a = leaf(2), *b = leaf(3), *u = gm_mul(a, a), *v = gm_mul(b, b), *other = leaf(7);
+    gm_tensor *y = gm_add(gm_mul(u, v), gm_exp(v));
+    gm_on_gradient(u, count, &at_u, NULL);
+    gm_on_gradient(v, count, &at_v, NULL);
+    CHECK(gradient(y, a) == 2 * 2 * 9 && at_u == 1 && at_v == 0);
+    CHECK(gradient(y, u) == 9 && at_u == 2 && at_v == 0);
+    CHECK(fabs(gradient(y, b) - 6 * (4 + exp(9))) < 1e-10 && at_u == 2 && at_v == 1);
+    CHECK(gradient(y, y) == 1 && gradient(a, a) == 1 && at_u == 2 && at_v == 1);
+    CHECK(gradient(y, other) == 0 && at_u == 2 && at_v == 1);
+    gm_pack *both = gm_gradients(y, GM_PACK({ "u", u, NULL }, { "a", a, NULL }, { "b", b, NULL }));
+    CHECK(gm_item(gm_get(both, "u")) == 9 && gm_item(gm_get(both, "a")) == 36, "a value and what it was made of");
+    CHECK(at_u == 3 && at_v == 2);
+    gm_assign(b, gm_scalar(5, GM_F64)); /* the square of b can no longer be derived; nothing else needs b */
+    CHECK(gradient(y, a) == 36, "%s", gm_error_message());
+    CHECK(isnan(gradient(y, b)) && gm_error_code() == GM_ERROR_GRADIENT);
+    gm_error_clear();
+}
+
+/* A ladder of 40 rungs has 2^40 ways down; each entry is looked at once. */
+static void many_ways(void) {
+    GM_SCOPE(s);
+    gm_tensor *x = leaf(1), *y = x;
+    for (int i = 0; i < 40; i++) y = gm_add(y, y);
+    CHECK(gradient(y, x) == 0x1p40);
+}
+
 static void long_chain(void) {
     GM_SCOPE(s);
     gm_tensor *x = leaf(1), *y = NULL;
@@ -87,6 +128,12 @@ static void long_chain(void) {
     }
     CHECK(gm_backward(y));
     CHECK(gm_item(gm_gradient_of(x)) == 1);
+    gm_set(&y, gm_add_scalar(x, 0));
+    for (int i = 0; i < 100000; i++) {
+        GM_SCOPE(inner);
+        gm_set(&y, gm_add_scalar(y, 1));
+    }
+    CHECK(gradient(y, x) == 1);
     gm_set(&y, NULL);
 }
 
@@ -131,6 +178,8 @@ int main(void) {
     RUN(modes);
     RUN(changed_value);
     RUN(hooks);
+    RUN(only_what_leads);
+    RUN(many_ways);
     RUN(long_chain);
     RUN(flat_memory);
     RUN(layout);
