@@ -1,8 +1,9 @@
 /* bench_mlp.c: one eager training step of an MLP 784-128-10, batch 64, cross-entropy, Adam: microseconds, median of
  * rounds of STEPS steps.
  *
- * With --flat N it makes N steps and prints the memory of the process on the way. With a folder as argument it is one side of bench_mlp.py: it takes x.npy, y.npy and the parameters from there and
- * runs a round for each line it reads, answering with microseconds per step and the loss of each step. */
+ * With --flat N it makes N steps and prints the memory of the process on the way. With a folder as argument it is one
+ * side of bench_mlp.py: it takes x.npy, y.npy and the parameters from there and runs a round for each line it reads,
+ * answering with microseconds per step and the loss of each step. */
 #include "gemel/gemel.h"
 
 #include <stdio.h>
