@@ -94,9 +94,12 @@ static bool folder_read(const char *dir, folder_list *folders, folder_list *pict
     char path[FOLDER_PATH];
     bool ok = true;
     for (struct dirent *e; ok && (e = readdir(d));) {
+        struct stat st;
         if (e->d_name[0] == '.' || !(ok = folder_join(path, dir, e->d_name))) continue;
-        if (folder_is_dir(path)) ok = folder_list_add(folders, e->d_name);
-        else if (folder_is_picture(e->d_name)) ok = folder_list_add(pictures, e->d_name);
+        bool there = !stat(path, &st); /* a dangling link is a picture that cannot be read, a pipe is none */
+        if (there && S_ISDIR(st.st_mode)) ok = folder_list_add(folders, e->d_name);
+        else if ((!there || S_ISREG(st.st_mode)) && folder_is_picture(e->d_name))
+            ok = folder_list_add(pictures, e->d_name);
     }
     closedir(d);
     folder_list_sort(folders);

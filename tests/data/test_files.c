@@ -124,6 +124,11 @@ static void bad_folders(void) {
     CHECK(!gm_image_folder(at("insects")) && fails_with(GM_ERROR_IO, "insects/wasps has no pictures"));
     CHECK(!gm_image_folder(at("insects"), .channels = 2) && fails_with(GM_ERROR_VALUE, "2 channels"));
     CHECK(!gm_image_folder(at("insects"), .height = 2) && fails_with(GM_ERROR_VALUE, "pictures of 2x0"));
+    CHECK(!mkfifo(at("insects/wasps/pipe.jpg"), 0666));
+    CHECK(!gm_image_folder(at("insects")) && fails_with(GM_ERROR_IO, "insects/wasps has no pictures"));
+    CHECK(!symlink("nothing", at("insects/wasps/x.jpg")));
+    CHECK(!gm_dataset_get(gm_image_folder(at("insects")), 0, 16) && fails_with(GM_ERROR_IO, "wasps/x.jpg"));
+    unlink(at("insects/wasps/pipe.jpg")), unlink(at("insects/wasps/x.jpg"));
     write_text(at("insects/wasps/x.jpg"), "not a picture");
     gm_dataset *d = gm_image_folder(at("insects"), .height = 4, .width = 4);
     CHECK(gm_dataset_count(d) == 17);
