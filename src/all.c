@@ -66,6 +66,7 @@
 #include "ops/diagonal.c"
 #include "ops/einsum.c"
 #include "ops/elementwise.c"
+#include "ops/embedding_bag.c"
 #include "ops/gather.c"
 #include "ops/index_put.c"
 #include "ops/index_select.c"

@@ -15,6 +15,12 @@ GM_KERNEL(void, index_add_u8, (const gm__index_row *r, void *data, void *other))
 GM_KERNEL(void, index_add_u16, (const gm__index_row *r, void *data, void *other))
 GM_KERNEL(void, index_add_u32, (const gm__index_row *r, void *data, void *other))
 GM_KERNEL(void, index_add_u64, (const gm__index_row *r, void *data, void *other))
+/* y[dim] = the chain from +0 over table rows at[i] (times scale[i], two roundings; NULL: 1), i < n, rows `skip` left
+ * out. Returns how many were added. */
+GM_KERNEL(int64_t, index_bag_f32,
+          (int64_t n, const int64_t *at, const void *scale, int64_t skip, int64_t dim, const void *table, void *y))
+GM_KERNEL(int64_t, index_bag_f64,
+          (int64_t n, const int64_t *at, const void *scale, int64_t skip, int64_t dim, const void *table, void *y))
 #else
 
 /* One index for a whole row of neighbours is the row of a table: a loop without indices. */
@@ -48,6 +54,31 @@ INDEX_ROW(add_u8, uint8_t, *a = (uint8_t)(*a + *b))
 INDEX_ROW(add_u16, uint16_t, *a = (uint16_t)(*a + *b))
 INDEX_ROW(add_u32, uint32_t, *a = *a + *b)
 INDEX_ROW(add_u64, uint64_t, *a = *a + *b)
+#define INDEX_BAG(name, T)                                                                                             \
+    static int64_t GM_K(index_bag_##name)(int64_t n, const int64_t *at, const void *scale, int64_t skip, int64_t dim,  \
+                                          const void *table, void *to) {                                               \
+        T *restrict y = to;                                                                                            \
+        int64_t added = 0;                                                                                             \
+        for (int64_t d = 0; d < dim; d++) y[d] = 0;                                                                    \
+        for (int64_t i = 0; i < n; i++) {                                                                              \
+            const T *restrict row = (const T *)table + at[i] * dim;                                                    \
+            if (at[i] == skip) continue;                                                                               \
+            added++;                                                                                                   \
+            if (!scale) {                                                                                              \
+                for (int64_t d = 0; d < dim; d++) y[d] = y[d] + row[d];                                                \
+                continue;                                                                                              \
+            }                                                                                                          \
+            const T by = ((const T *)scale)[i];                                                                        \
+            for (int64_t d = 0; d < dim; d++) {                                                                        \
+                T product = by * row[d];                                                                               \
+                y[d] = y[d] + product;                                                                                 \
+            }                                                                                                          \
+        }                                                                                                              \
+        return added;                                                                                                  \
+    }
+INDEX_BAG(f32, float)
+INDEX_BAG(f64, double)
+#undef INDEX_BAG
 #undef INDEX_ROW
 #undef INDEX_MOVES
 #endif

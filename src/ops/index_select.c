@@ -115,10 +115,13 @@ static gm_tensor *select_without_padding(gm_tensor *x, const select_attrs *p) {
     return gm_masked_fill(x, gm_eq_scalar(place, (double)p->padding), 0);
 }
 
+gm_tensor *gm__index_sum(gm_tensor *src, int dim, gm_tensor *index, int64_t size, int64_t padding) {
+    return gm__call2(&gm__op_index_sum, &(select_attrs){ dim, padding, size }, src, index);
+}
+
 static bool index_select_grad(const gm_grad_args *a) {
-    select_attrs p = *(const select_attrs *)a->attrs;
-    p.size = a->in[0]->shape.d[p.dim];
-    a->gin[0] = gm__call2(&gm__op_index_sum, &p, a->gout[0], a->in[1]);
+    const select_attrs *p = a->attrs;
+    a->gin[0] = gm__index_sum(a->gout[0], (int)p->dim, a->in[1], a->in[0]->shape.d[p->dim], p->padding);
     return gm_ok();
 }
 
@@ -254,19 +257,22 @@ gm_tensor *gm_take(gm_tensor *x, gm_tensor *index) {
     return gm_index_select(gm_reshape(x, (gm_shape){ 1, { 0 }, { -1 } }), 0, index);
 }
 
+bool gm__padding_idx(const char *op, gm_int padding_idx, int64_t rows, int64_t *padding) {
+    *padding = -1;
+    if (!padding_idx.set) return true;
+    *padding = padding_idx.v < 0 ? padding_idx.v + rows : padding_idx.v;
+    return (*padding >= 0 && *padding < rows) ||
+           gm_fail(GM_ERROR_INDEX, "%s: .padding_idx is %lld, the weight has %lld rows", op, (long long)padding_idx.v,
+                   (long long)rows);
+}
+
 gm_tensor *gm_embedding_with(gm_tensor *weight, gm_tensor *indices, const gm_embedding_args *args) {
     gm_embedding_args o;
+    select_attrs p = { 0, -1, 0 };
     if (!gm_ok() || !gm__args_take("embedding", &o, sizeof o, args) || !gm__check_tensor(weight, "embedding", 1))
         return NULL;
     if (weight->shape.n < 1) return gm_fail(GM_ERROR_SHAPE, "embedding: the weight has no rows, it is []"), NULL;
-    select_attrs p = { 0, -1, 0 };
-    int64_t rows = weight->shape.d[0];
-    if (o.padding_idx.set) p.padding = o.padding_idx.v < 0 ? o.padding_idx.v + rows : o.padding_idx.v;
-    if (o.padding_idx.set && (p.padding < 0 || p.padding >= rows)) {
-        gm_fail(GM_ERROR_INDEX, "embedding: .padding_idx is %lld, the weight has %lld rows",
-                (long long)o.padding_idx.v, (long long)rows);
-        return NULL;
-    }
+    if (!gm__padding_idx("embedding", o.padding_idx, weight->shape.d[0], &p.padding)) return NULL;
     return gm__call2(&gm__op_index_select, &p, weight, indices);
 }
 

@@ -62,6 +62,29 @@ static void index_masks(void) {
     CHECK(none && gm_count(none) == 0 && gm_n_dims(none) == 1, "%s", gm_error_message());
 }
 
+static void index_bags(void) {
+    static const char *const name[] = { "bag_mean", "bag_sum", "bag_max" };
+    gm_tensor *o = gm_from_data(GM_SHAPE(6), GM_I64, (int64_t[]){ 0, 3, 3, 11, 17, 20 }), *i = NULL;
+    for (gm_bag_mode mode = 0; mode < 3; mode++) {
+        gm_tensor *w = recorded_variable(1, GM_SHAPE(9, 5)), *y;
+        i = index_input(10, 9, GM_SHAPE(20));
+        y = gm_embedding_bag(w, i, .offsets = o, .include_last = 1, .mode = mode, .padding_idx = GM_INT(-5));
+        recorded_check_grads(name[mode], y, &w, 1, 5e-7);
+        gm_tensor *cut = gm_narrow(o, 0, 0, 5);
+        gm_tensor *again = gm_embedding_bag(w, i, .offsets = cut, .mode = mode, .padding_idx = GM_INT(4));
+        CHECK(index_same(y, again), "%s", gm_error_message());
+    }
+    gm_tensor *both[] = { recorded_variable(1, GM_SHAPE(9, 5)), recorded_variable(2, GM_SHAPE(4, 6)) };
+    i = index_input(11, 9, GM_SHAPE(4, 6));
+    gm_tensor *y = gm_embedding_bag(both[0], i, .mode = GM_BAG_SUM, .per_sample_weights = both[1]);
+    recorded_check_grads("bag_weighted", y, both, 2, 5e-7);
+    /* the definition: rows, factors, one chain per bag */
+    gm_tensor *rows = gm_mul(gm_embedding(both[0], i), gm_unsqueeze(both[1], 2));
+    gm_tensor *bag = gm_repeat_interleave(gm_arange(0, 4, 1, GM_I64), 6, 0);
+    gm_tensor *want = gm_index_add(gm_zeros(GM_SHAPE(4, 5), GM_F32), 0, bag, gm_flatten_dims(rows, 0, 1));
+    CHECK(index_same(y, want), "%s", gm_error_message());
+}
+
 /* Destinations are chains in the order of the source: against a loop, for one thread and several. */
 static void index_order(void) {
     enum { N = 5000, D = 37, V = 41 };
@@ -106,6 +129,13 @@ static void index_errors(void) {
                "the source is f64, x is f32");
     index_says(gm_embedding(x, far), GM_ERROR_INDEX, "index_select: index 3 at position 1, the size is 3");
     index_says(gm_embedding(x, low, .padding_idx = GM_INT(3)), GM_ERROR_INDEX, ".padding_idx is 3");
+    gm_tensor *line = gm_zeros(GM_SHAPE(4), GM_I64), *down = gm_from_data(GM_SHAPE(2), GM_I64, (int64_t[]){ 0, 5 });
+    index_says(gm_embedding_bag(x, line), GM_ERROR_SHAPE, "indices [4] without .offsets");
+    index_says(gm_embedding_bag(x, line, .offsets = down), GM_ERROR_INDEX, "offsets: index 5 at position 1");
+    index_says(gm_embedding_bag(x, line, .offsets = gm_narrow(down, 0, 1, 1)), GM_ERROR_INDEX, "offsets");
+    index_says(gm_embedding_bag(x, line, .offsets = gm_ones(GM_SHAPE(2), GM_I64)), GM_ERROR_VALUE,
+               "offset 1 at position 0: the first is 0");
+    index_says(gm_embedding_bag(x, line, .offsets = down, .per_sample_weights = x), GM_ERROR_VALUE, "GM_BAG_SUM");
     index_says(gm_index_add(x, 1, gm_zeros(GM_SHAPE(2), GM_I64), x), GM_ERROR_SHAPE, "does not have the index [2]");
     index_says(gm_index(x, (gm_tensor *[]){ low, far }, 2), GM_ERROR_INDEX, "index: index 4 at position 2");
     index_says(gm_index(x, (gm_tensor *[]){ low, far, far }, 3), GM_ERROR_INDEX, "3 indices for x [3, 4]");
@@ -119,6 +149,7 @@ int main(void) {
     RUN(index_gather);
     RUN(index_slices);
     RUN(index_several);
+    RUN(index_bags);
     RUN(index_masks);
     RUN(index_order);
     RUN(index_errors);

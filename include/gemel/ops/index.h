@@ -53,9 +53,33 @@ typedef struct {
 GM_API gm_tensor *gm_embedding_with(gm_tensor *weight, gm_tensor *indices, const gm_embedding_args *args);
 GM_API gm_tensor *gm_embedding(gm_tensor *weight, gm_tensor *indices);
 
+/* What becomes of the rows of a bag. */
+typedef int32_t gm_bag_mode;
+enum { GM_BAG_MEAN = 0, GM_BAG_SUM = 1, GM_BAG_MAX = 2 };
+
+/* offsets: where each bag begins, i64 [B], ascending, the first 0; per_sample_weights: a factor per index, of the
+ * indices' shape (SUM only); padding_idx: a row that bags leave out, in the count of a mean too; include_last: offsets
+ * has one more entry, the number of indices. */
+typedef struct {
+    size_t size;
+    gm_tensor *offsets, *per_sample_weights;
+    gm_int padding_idx;
+    gm_bag_mode mode;
+    int32_t include_last;
+} gm_embedding_bag_args;
+
+/* Rows of a table, a bag of them as one: weight [V, D], indices [B, n] -> [B, D]; or indices [n], with .offsets. The sum
+ * is a chain from +0 in the order of the indices, a mean is divided once, of equal maxima the first gets the gradient
+ * (NaN wins); an empty bag gives 0. */
+GM_API gm_tensor *gm_embedding_bag_with(gm_tensor *weight, gm_tensor *indices, const gm_embedding_bag_args *args);
+GM_API gm_tensor *gm_embedding_bag(gm_tensor *weight, gm_tensor *indices);
+
 #ifdef __cplusplus
 }
 #else
+/* gm_embedding_bag(weight, indices, .offsets = o, .mode = GM_BAG_SUM) */
+#  define gm_embedding_bag(...) gm__embedding_bag(__VA_ARGS__, .size = sizeof(gm_embedding_bag_args))
+#  define gm__embedding_bag(w, i, ...) gm_embedding_bag_with(w, i, &(gm_embedding_bag_args){ __VA_ARGS__ })
 /* gm_embedding(weight, indices, .padding_idx = GM_INT(0)) */
 #  define gm_embedding(...) gm__embedding(__VA_ARGS__, .size = sizeof(gm_embedding_args))
 #  define gm__embedding(w, i, ...) gm_embedding_with(w, i, &(gm_embedding_args){ __VA_ARGS__ })
