@@ -27,7 +27,8 @@ void gm__index_walk(gm__index_action action, const gm_shape *shape, int dim, con
 gm_tensor *gm__ravel_index(gm_tensor *const *indices, int n, const int64_t *size, bool negative);
 /* Zeros of `shape` with src added at the indices along `dim`: the gradient of a gather. */
 gm_tensor *gm__scatter_sum(gm_tensor *src, int dim, gm_tensor *index, gm_shape shape);
-/* Zeros with slices added: src [.., index's shape, ..] -> [.., size, ..] at dimension dim; slice `padding` stays zero. */
+/* Zeros with slices added: src [.., index's shape, ..] -> [.., size, ..] at dimension dim; slice `padding` stays zero.
+ */
 gm_tensor *gm__index_sum(gm_tensor *src, int dim, gm_tensor *index, int64_t size, int64_t padding);
 /* .padding_idx, negative from the end, in *padding (-1: not set); false after an INDEX error. */
 bool gm__padding_idx(const char *op, gm_int padding_idx, int64_t rows, int64_t *padding);

@@ -68,9 +68,9 @@ typedef struct {
     int32_t include_last;
 } gm_embedding_bag_args;
 
-/* Rows of a table, a bag of them as one: weight [V, D], indices [B, n] -> [B, D]; or indices [n], with .offsets. The sum
- * is a chain from +0 in the order of the indices, a mean is divided once, of equal maxima the first gets the gradient
- * (NaN wins); an empty bag gives 0. */
+/* Rows of a table, a bag of them as one: weight [V, D], indices [B, n] -> [B, D]; or indices [n], with .offsets. The
+ * sum is a chain from +0 in the order of the indices, a mean is divided once, of equal maxima the first gets the
+ * gradient (NaN wins); an empty bag gives 0. */
 GM_API gm_tensor *gm_embedding_bag_with(gm_tensor *weight, gm_tensor *indices, const gm_embedding_bag_args *args);
 GM_API gm_tensor *gm_embedding_bag(gm_tensor *weight, gm_tensor *indices);
 
