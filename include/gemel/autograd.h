@@ -22,6 +22,10 @@ GM_API gm_tensor *gm_gradient_of(const gm_tensor *x);
 GM_API void gm_clear_gradient(gm_tensor *x);
 /* Replace x's stored gradient (of x's shape and dtype; NULL clears it). */
 GM_API bool gm_set_gradient(gm_tensor *x, gm_tensor *gradient);
+/* The gradient of a table of which few rows were used (gm_embedding): their numbers, i64 [k], ascending, and their
+ * gradients [k, D..]; all other rows are 0. False, without an error, if there is no gradient or it is held as a whole,
+ * as it is once anybody has read it. Owned by the scope. */
+GM_API bool gm_gradient_rows(const gm_tensor *x, gm_tensor **rows, gm_tensor **values);
 /* Keep the gradient of a value that is not a leaf, too. */
 GM_API bool gm_retain_gradient(gm_tensor *x);
 

@@ -105,7 +105,8 @@ enum {
     GM_OP_VIEW = 32,         /* outputs share the storage of input 0 */
     GM_OP_LINEAR = 64,       /* linear in every differentiable input separately: jvp follows from the operation */
     GM_OP_NO_GRAD = 128,     /* outputs never carry a gradient (comparisons, indices) */
-    GM_OP_ELEMENTWISE = 256
+    GM_OP_ELEMENTWISE = 256,
+    GM_OP_OWN_OUTPUTS = 512  /* shapes are as infer says, but the kernel makes the outputs */
 };
 
 struct gm_op {
@@ -123,7 +124,8 @@ struct gm_op {
     const gm_attr *attrs; /* ends with GM_ATTR_END */
     /* Fill out[0..] from the inputs' shapes and dtypes; returns the number of outputs, or -1 after gm_fail. */
     int32_t (*infer)(const gm_op_args *a, gm_spec *out);
-    /* Compute. Outputs are made according to infer (or by the kernel, GM_OP_DYNAMIC). False after gm_fail. */
+    /* Compute. Outputs are made according to infer (or by the kernel: GM_OP_DYNAMIC, GM_OP_OWN_OUTPUTS). False after
+     * gm_fail. */
     bool (*kernel)(const gm_op_args *a, gm_tensor **out);
     /* The same values in simpler operations; where it exists it defines the values. */
     bool (*lower)(const gm_op_args *a, gm_tensor **out);

@@ -99,6 +99,18 @@ GM_API bool gm_set_learning_rate(gm_optimizer *optimizer, double lr);
 /* Every group's learning rate becomes its initial one times `factor`. */
 GM_API bool gm_scale_learning_rate(gm_optimizer *optimizer, double factor);
 
+/* ---- Tables ------------------------------------------------------------------------------------------------------ */
+
+/* The gradient of an embedding's table is kept as the rows that a batch has used (gm_gradient_rows), and where a step
+ * changes nothing in the other rows (SGD and Adagrad without momentum and weight decay) only these are visited: the
+ * same bits, at the cost of the batch instead of the table.
+ *
+ * Optimizers with running averages change all rows at every step. A lazy parameter is stepped only in the rows that
+ * have a gradient; values and states of the others wait (as in PyTorch's SparseAdam): other results, cheap steps. The
+ * pattern is that of gm_optimizer_group. Returns how many parameters match. Errors, with -1: INDEX if none does,
+ * UNSUPPORTED for LAMB and Adafactor, whose steps need the whole parameter. */
+GM_API int64_t gm_optimizer_lazy(gm_optimizer *optimizer, const char *pattern);
+
 /* ---- State ------------------------------------------------------------------------------------------------------- */
 
 /* Everything that steps depend on, under names such as "group.0.lr" and "state.0.weight.exp_avg" (states as PyTorch
@@ -147,6 +159,10 @@ typedef struct {
      * like p. */
     gm_tensor *(*new_state)(int index, gm_tensor *p, const double *hyper);
     bool (*update)(const gm_optimizer_step *step);
+    /* Whether, under these hyper-parameters, a step leaves elements and states as they are where the gradient is 0.
+     * Default: never. */
+    bool (*keeps_zeros)(const double *hyper);
+    int32_t elementwise, reserved; /* every element is stepped by itself: rows can be stepped alone */
 } gm_optimizer_class;
 /* `hyper` has a value for each hyper-parameter. */
 GM_API gm_optimizer *gm_optimizer_new(const gm_optimizer_class *c, gm_module *net, const double *hyper);

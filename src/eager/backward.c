@@ -9,6 +9,7 @@
 #include "tape.h"
 #include "../base/context.h"
 #include "../base/map.h"
+#include "../ops/indexing.h"
 #include "../ops/ops.h"
 
 #include <string.h>
@@ -76,9 +77,18 @@ static backward_visit *backward_visit_of(backward_pass *b, gm_node *node) {
     return backward_push(b, v) ? v : NULL; /* on failure the visit is freed with the map */
 }
 
+/* Of two gradients that have few rows, the sum has few rows; it is the same chain. */
+static gm_tensor *backward_sum(gm_tensor *a, gm_tensor *b) {
+    gm_tensor *at[2], *values[2];
+    if (a->node || b->node || !gm__tensor_rows(a, &at[0], &values[0]) || !gm__tensor_rows(b, &at[1], &values[1]))
+        return gm_add(a, b);
+    gm_tensor *all = gm_concat(values, 2, 0), *index = gm_concat(at, 2, 0);
+    return gm_ok() ? gm__index_sum(all, 0, index, a->shape.d[0], -1) : NULL;
+}
+
 /* *total += g. The first contribution is taken as it is. */
 static bool backward_add(gm_tensor **total, gm_tensor *g) {
-    gm_tensor *sum = *total ? gm_add(*total, g) : g;
+    gm_tensor *sum = *total ? backward_sum(*total, g) : g;
     if (!sum) return false;
     gm_retain(sum);
     gm_release(*total);
@@ -258,7 +268,7 @@ static bool backward_store(backward_pass *b) {
         if (!g) continue;
         if (leaf->hooks) g = gm__run_hooks(leaf, g);
         g = backward_laid_out(leaf, g);
-        if (!g || !gm_set_gradient(leaf, leaf->grad ? gm_add(leaf->grad, g) : g)) return false;
+        if (!g || !gm_set_gradient(leaf, leaf->grad ? backward_sum(leaf->grad, g) : g)) return false;
     }
     return true;
 }

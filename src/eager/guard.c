@@ -41,6 +41,13 @@ gm_tensor *gm_gradient_of(const gm_tensor *x) {
     return gm_ok() && gm__check_tensor(x, "gradient_of", 1) ? x->grad : NULL;
 }
 
+bool gm_gradient_rows(const gm_tensor *x, gm_tensor **rows, gm_tensor **values) {
+    if (!gm_ok() || !gm__check_tensor(x, "gradient_rows", 1) || !x->grad || !gm__tensor_rows(x->grad, rows, values))
+        return false;
+    *rows = gm__tensor_alias(*rows), *values = gm__tensor_alias(*values); /* reading the gradient drops those */
+    return gm_ok();
+}
+
 void gm_clear_gradient(gm_tensor *x) {
     if (!x || !gm_check_object(x, &gm__tensor_type, "clear_gradient", 1)) return;
     gm_release(x->grad);

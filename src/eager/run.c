@@ -27,6 +27,7 @@ static bool run_prepare(const gm_op *op, gm_tensor *const *in, int n_in, gm_tens
         if (!in[i]) continue;
         if (!in[i]->storage)
             return gm_fail(GM_ERROR_STATE, "%s: argument %d has no value here, only a shape", op->name, i + 1);
+        if (!gm__has_data(in[i])) return false;
         if (run_widened(op, in[i]->dtype) != in[i]->dtype) ready[i] = gm_cast(in[i], GM_F32);
         if (ready[i] && (op->flags & GM_OP_CONTIGUOUS)) ready[i] = gm_contiguous(ready[i]);
         if (!ready[i]) return false;
@@ -38,7 +39,7 @@ static int run_make_outputs(const gm_op_args *a, gm_tensor **out) {
     gm_spec spec[RUN_MAX_OUT];
     for (int j = 0; j < RUN_MAX_OUT && (a->op->n_out < 0 || j < a->op->n_out); j++) spec[j].channels_last = 0;
     int n = a->op->infer(a, spec);
-    if (n < 0 || (a->op->flags & (GM_OP_VIEW | GM_OP_DYNAMIC))) return n;
+    if (n < 0 || (a->op->flags & (GM_OP_VIEW | GM_OP_DYNAMIC | GM_OP_OWN_OUTPUTS))) return n;
     for (int j = 0; j < n; j++) {
         out[j] = gm__tensor_new(&spec[j].shape, run_widened(a->op, spec[j].dtype), spec[j].channels_last);
         if (!out[j]) return -1;

@@ -5,6 +5,7 @@
  * padding entry of an embedding; -1 for none). */
 #include "../math/fp.h"
 #include "../base/args.h"
+#include "gemel/ops/update.h"
 #include "indexing.h"
 
 #include <stddef.h>
@@ -14,6 +15,8 @@
 typedef struct { int64_t dim, padding, size; } select_attrs;
 static const gm_attr select_fields[] = { GM_ATTR(select_attrs, dim, I64), GM_ATTR(select_attrs, padding, I64),
                                          GM_ATTR(select_attrs, size, I64), GM_ATTR_END };
+
+enum { SELECT_SPARSE = 4096 }; /* elements of a table below which a sum of all rows costs nothing */
 
 extern const gm_op gm__op_index_select, gm__op_index_sum;
 
@@ -90,17 +93,44 @@ static bool index_select_kernel(const gm_op_args *a, gm_tensor **out) {
     return true;
 }
 
+/* Zero slice `at` of y's dimension dim. */
+static void select_clear(gm_tensor *y, int64_t dim, int64_t at) {
+    if (at < 0 || at >= y->shape.d[dim] || !y->storage->bytes) return;
+    int64_t bytes = y->stride[dim] * gm__element_bytes(y->dtype), step = bytes * y->shape.d[dim];
+    for (int64_t i = at * bytes; i < (int64_t)y->storage->bytes; i += step)
+        memset((char *)y->storage->data + i, 0, (size_t)bytes);
+}
+
+/* A large table of which few rows are used gets a sum of these rows only. */
+static bool index_sum_is_sparse(const select_attrs *p, const gm_shape *y, int64_t n) {
+    return p->dim == 0 && 2 * n <= p->size && gm_shape_count(*y) >= SELECT_SPARSE;
+}
+
+static gm_tensor *index_sum_rows(const gm_op_args *a, const gm_spec *y) {
+    const select_attrs *p = a->attrs;
+    gm_tensor *place;
+    gm_tensor *rows = gm_unique(a->in[1], .inverse = &place), *at = rows ? gm_cast(rows, GM_I64) : NULL;
+    gm_tensor *sums = at ? gm__index_sum(a->in[0], 0, place, at->shape.d[0], -1) : NULL;
+    if (!sums) return NULL;
+    const int64_t *number = (const int64_t *)gm__data(at);
+    for (int64_t i = 0; i < at->shape.d[0]; i++)
+        if (number[i] == p->padding) select_clear(sums, 0, i);
+    return gm__tensor_of_rows(&y->shape, at, sums);
+}
+
 static bool index_sum_kernel(const gm_op_args *a, gm_tensor **out) {
     const select_attrs *p = a->attrs;
-    gm_tensor *y = out[0];
     gm__indices index;
-    if (!gm__index_read(a->in[1], &index) || !gm__index_check("index_sum", &index, 0, p->size)) return false;
-    gm__zero(y);
-    select_walk(GM__INDEX_ADD, y, p->dim, &index, a->in[0]);
-    if (p->padding < 0 || p->padding >= p->size || !y->storage->bytes) return true;
-    int64_t bytes = y->stride[p->dim] * gm__element_bytes(y->dtype), step = bytes * p->size;
-    for (int64_t at = p->padding * bytes; at < (int64_t)y->storage->bytes; at += step)
-        memset((char *)y->storage->data + at, 0, (size_t)bytes);
+    gm_spec y;
+    if (a->op->infer(a, &y) != 1 || !gm__index_read(a->in[1], &index) ||
+        !gm__index_check("index_sum", &index, 0, p->size))
+        return false;
+    if (index_sum_is_sparse(p, &y.shape, index.count)) return (out[0] = index_sum_rows(a, &y)) != NULL;
+    out[0] = gm__tensor_new(&y.shape, y.dtype, false);
+    if (!out[0]) return false;
+    gm__zero(out[0]);
+    select_walk(GM__INDEX_ADD, out[0], p->dim, &index, a->in[0]);
+    select_clear(out[0], p->dim, p->padding);
     return true;
 }
 
@@ -218,12 +248,13 @@ const gm_op gm__op_index_select = {
 
 const gm_op gm__op_index_sum = {
     .size = sizeof(gm_op), .name = "index_sum", .version = 1, .min_in = 2, .max_in = 2, .n_out = 1,
-    .flags = GM_OP_CONTIGUOUS | GM_OP_LINEAR | GM_OP_COMPUTE_F32, .saves_in = 2, .diff_in = 1,
+    .flags = GM_OP_CONTIGUOUS | GM_OP_LINEAR | GM_OP_COMPUTE_F32 | GM_OP_OWN_OUTPUTS, .saves_in = 2, .diff_in = 1,
     .attrs_bytes = sizeof(select_attrs), .attrs = select_fields, .infer = index_sum_infer, .kernel = index_sum_kernel,
     .grad = index_sum_grad, .batch = index_sum_batch,
     .cases = (const gm_case[]){ { "[9,3]; i64[9] below 5", &(select_attrs){ 0, -1, 5 }, 0, 0, 0 },
                                 { "[2,3,5,3]; i32[3,5] below 7", &(select_attrs){ 1, -1, 7 }, 0, 0, 0 },
                                 { "[9,3]; i64[9] below 5", &(select_attrs){ 0, 2, 5 }, 0, 0, 0 },
+                                { "[5,3]; i64[5] below 1400", &(select_attrs){ 0, -1, 1400 }, 0, 0, 0 },
                                 { "i64[9]; i64[9] below 5", &(select_attrs){ 0, -1, 5 }, 0, GM_CASE_NO_GRAD, 0 },
                                 { 0 } },
     .doc = "zeros with slices of a source added by index, in the order of the source: gradients of tables",
@@ -250,6 +281,29 @@ gm_tensor *gm_index_add(gm_tensor *x, int dim, gm_tensor *index, gm_tensor *src)
         return NULL;
     }
     return gm_add(x, sum);
+}
+
+bool gm_update_rows(gm_tensor *p, gm_tensor *rows, gm_tensor *values) {
+    GM_SCOPE(s);
+    gm__indices index;
+    if (!gm_ok() || !gm__check_tensor(p, "update_rows", 1) || !gm__check_tensor(rows, "update_rows", 2) ||
+        !gm__check_tensor(values, "update_rows", 3))
+        return false;
+    if (!gm_is_contiguous(p)) return gm_fail(GM_ERROR_STATE, "update_rows: argument 1 is not contiguous");
+    gm_shape want = p->shape;
+    want.d[0] = gm_shape_count(rows->shape);
+    if (!p->shape.n || rows->shape.n != 1 || !gm_shape_equal(want, values->shape))
+        return gm_fail(GM_ERROR_SHAPE, "update_rows: rows %s of %s from %s", gm__tensor_shape_str(rows),
+                       gm__tensor_shape_str(p), gm__tensor_shape_str(values));
+    if (values->dtype != p->dtype || gm_dtype_bits(p->dtype) < 8)
+        return gm_fail(GM_ERROR_DTYPE, "update_rows: %s into %s", gm_dtype_name(values->dtype),
+                       gm_dtype_name(p->dtype));
+    values = gm_contiguous(values);
+    if (!values || !gm_data(values) || !gm__index_dtype("update_rows", rows) || !gm__index_read(rows, &index) ||
+        !gm__index_check("update_rows", &index, 0, p->shape.d[0]) || !gm_mutable_data(p))
+        return false;
+    select_walk(GM__INDEX_SCATTER, p, 0, &index, values);
+    return true;
 }
 
 gm_tensor *gm_take(gm_tensor *x, gm_tensor *index) {

@@ -16,6 +16,7 @@ static void optim_free_slot(gm__optim_slot *s) {
     gm_release(s->p);
     gm_release(s->step);
     gm_release(s->ready);
+    gm_release(s->rows);
     for (int i = 0; i < GM_OPTIMIZER_MAX_STATES; i++) gm_release(s->state[i]);
     for (int i = 0; i < OPTIM_MAX_LEVELS; i++) gm_release(s->aside[i]);
 }
@@ -201,7 +202,7 @@ static bool optim_matches(const char *pattern, const char *name) {
     return optim_matches(pattern + 1, name);
 }
 
-static bool optim_matches_any(const char *pattern, const char *name) {
+bool gm__optim_matches(const char *pattern, const char *name) {
     for (; pattern; pattern = strchr(pattern, '|') ? strchr(pattern, '|') + 1 : NULL)
         if (optim_matches(pattern, name)) return true;
     return false;
@@ -211,7 +212,7 @@ int gm_optimizer_group(gm_optimizer *o, const char *pattern) {
     if (!gm__optim_check(o, "optimizer_group")) return -1;
     int64_t found = 0, group = o->n_groups;
     for (int64_t i = 0; pattern && i < o->n; i++)
-        found += !o->slots[i].group && optim_matches_any(pattern, o->slots[i].name);
+        found += !o->slots[i].group && gm__optim_matches(pattern, o->slots[i].name);
     if (!found)
         return gm_fail(GM_ERROR_INDEX, "optimizer_group: no parameter of group 0 matches \"%s\"; the first is \"%s\"",
                        pattern ? pattern : "NULL", o->n ? o->slots[0].name : ""), -1;
@@ -219,7 +220,7 @@ int gm_optimizer_group(gm_optimizer *o, const char *pattern) {
     optim_hypers(o, 0, hyper);
     if (!optim_add_group(o, hyper, gm_item(o->groups[0].hyper[o->n_hyper]))) return -1;
     for (int64_t i = 0; i < o->n; i++)
-        if (!o->slots[i].group && optim_matches_any(pattern, o->slots[i].name)) o->slots[i].group = group;
+        if (!o->slots[i].group && gm__optim_matches(pattern, o->slots[i].name)) o->slots[i].group = group;
     return (int)group;
 }
 
@@ -235,22 +236,31 @@ static bool optim_update(const gm_optimizer *o, gm__optim_slot *slot, const doub
     for (int k = 0; k < o->n_power; k++) step[1 + k] *= hyper[o->power[k]];
     step[0] += 1;
     gm_optimizer_step s = { slot->p, slot->ready, slot->state, hyper, step + 1, (int64_t)step[0] };
-    return o->class.update(&s) && gm_ok();
+    return slot->rows ? gm__optim_update_rows(o, slot, s) : o->class.update(&s) && gm_ok();
 }
 
 static void optim_unready(gm_optimizer *o) {
     for (int64_t i = 0; i < o->n; i++) {
         gm_release(o->slots[i].ready);
-        o->slots[i].ready = NULL;
+        gm_release(o->slots[i].rows);
+        o->slots[i].ready = o->slots[i].rows = NULL;
     }
 }
 
-static bool optim_ready(gm_optimizer *o) {
-    GM_SCOPE(s);
-    for (int64_t i = 0; gm_ok() && i < o->n; i++) {
-        gm_tensor *g = gm_gradient_of(o->slots[i].p);
-        if (g) o->slots[i].ready = gm_retain(gm_contiguous(g));
+/* The gradient of a slot, as rows where it has few and they are enough. */
+static void optim_ready_slot(const gm_optimizer *o, gm__optim_slot *slot, const double *hyper) {
+    gm_tensor *rows = NULL, *g;
+    if (!gm__optim_takes_rows(o, slot, hyper) || !gm_gradient_rows(slot->p, &rows, &g)) {
+        g = gm_gradient_of(slot->p);
+        g = g ? gm_contiguous(g) : NULL;
     }
+    if (g) gm_data(g); /* a gradient of rows that is needed whole is made here, before anything changes */
+    if (gm_ok()) slot->ready = gm_retain(g), slot->rows = gm_retain(rows);
+}
+
+static bool optim_ready(gm_optimizer *o, double (*hyper)[GM_OPTIMIZER_MAX_HYPERS]) {
+    GM_SCOPE(s);
+    for (int64_t i = 0; gm_ok() && i < o->n; i++) optim_ready_slot(o, &o->slots[i], hyper[o->slots[i].group]);
     return gm_ok();
 }
 
@@ -259,7 +269,7 @@ bool gm_step(gm_optimizer *o) {
     GM_NO_GRAD;
     double hyper[OPTIM_MAX_GROUPS][GM_OPTIMIZER_MAX_HYPERS];
     for (int64_t i = 0; i < o->n_groups; i++) optim_hypers(o, i, hyper[i]);
-    bool ok = optim_ready(o) && optim_put(o->steps, gm_item(o->steps) + 1);
+    bool ok = optim_ready(o, hyper) && optim_put(o->steps, gm_item(o->steps) + 1);
     for (int64_t i = 0; ok && i < o->n; i++)
         if (o->slots[i].ready) ok = optim_update(o, &o->slots[i], hyper[o->slots[i].group]);
     optim_unready(o);

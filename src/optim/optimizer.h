@@ -14,6 +14,8 @@ typedef struct {
     char *name;
     gm_tensor *p, *step, *state[GM_OPTIMIZER_MAX_STATES];
     gm_tensor *ready;                   /* during a step: the gradient, contiguous; else NULL */
+    gm_tensor *rows;                    /* the numbers of the rows that `ready` consists of; NULL: of all */
+    bool lazy;
     gm_tensor *aside[OPTIM_MAX_LEVELS]; /* gm_accumulate: finished subtrees of 2^i parts */
     int64_t group;
 } gm__optim_slot;
@@ -34,6 +36,11 @@ struct gm_optimizer {
 
 /* True if o is a live optimizer and no error is pending. */
 bool gm__optim_check(const gm_optimizer *o, const char *op);
+/* True if the pattern (gm_optimizer_group) covers the name. */
+bool gm__optim_matches(const char *pattern, const char *name);
+/* Whether a step may visit only rows with a gradient, and such a step of a slot with `rows`. */
+bool gm__optim_takes_rows(const gm_optimizer *o, const gm__optim_slot *slot, const double *hyper);
+bool gm__optim_update_rows(const gm_optimizer *o, const gm__optim_slot *slot, gm_optimizer_step step);
 /* The value, or `otherwise` if the option is not set. */
 static inline double gm__optim_real(gm_real r, double otherwise) { return r.set ? r.v : otherwise; }
 

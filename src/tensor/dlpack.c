@@ -97,7 +97,8 @@ static bool dlpack_fill(dlpack_tensor *d, dlpack_export *e, gm_tensor *t) {
 }
 
 static dlpack_export *dlpack_export_new(gm_tensor *t) {
-    if (!gm_ok() || !gm__check_tensor(t, "to_dlpack", 1)) return NULL;
+    if (!gm_ok() || !gm__check_tensor(t, "to_dlpack", 1) || (t->storage && !gm__has_data(t)))
+        return NULL;
     if (!t->storage) return gm_fail(GM_ERROR_STATE, "to_dlpack: the tensor has no value here, only a shape"), NULL;
     return gm_alloc(sizeof(dlpack_export));
 }

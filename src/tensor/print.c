@@ -312,6 +312,7 @@ static bool print_tensor(const gm_tensor *t, gm__builder *out, int label, const 
         return !out->failed;
     }
     if (!t->storage) return gm_fail(GM_ERROR_STATE, "%s: the tensor has no value here, only a shape", op);
+    if (!gm__has_data(t)) return false;
     print_state p = { .t = t, .out = out, .kind = gm__dtype(t->dtype)->kind };
     if (p.kind == 'C') return gm_fail(GM_ERROR_DTYPE, "%s: %s does not print yet", op, gm_dtype_name(t->dtype));
     int64_t n = gm_shape_count(t->shape);

@@ -6,7 +6,8 @@
 
 static void storage_destroy(void *object) {
     gm_storage *s = object;
-    if (s->block) gm__block_give(s->data, s->block);
+    if (s->rows) gm__rows_free(s->rows);
+    else if (s->block) gm__block_give(s->data, s->block);
     else if (s->release) s->release(s->env);
 }
 

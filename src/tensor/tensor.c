@@ -162,7 +162,7 @@ bool gm_is_channels_last(const gm_tensor *t) {
 static bool tensor_readable(const gm_tensor *t, const char *op) {
     if (!gm_ok() || !gm__check_tensor(t, op, 1)) return false;
     if (!t->storage) return gm_fail(GM_ERROR_STATE, "%s: the tensor has no value here, only a shape", op);
-    return true;
+    return gm__has_data(t);
 }
 
 const void *gm_data(const gm_tensor *t) {

@@ -22,6 +22,7 @@ typedef struct {
     uint32_t reserved;
     void (*release)(void *env);
     void *env;
+    struct gm__rows *rows; /* instead of data, until somebody reads it: rows.c */
 } gm_storage;
 
 struct gm_tensor {
@@ -74,6 +75,20 @@ static inline bool gm__check_tensor(const gm_tensor *t, const char *op, int argu
            gm_check_object(t, &gm__tensor_type, op, argument);
 }
 
+/* A tensor [N, D..] of zeros but for the rows `index` (i64 [k], ascending, each once; both contiguous) with `values`
+ * [k, D..]. It holds these, not N rows, until it is read. */
+gm_tensor *gm__tensor_of_rows(const gm_shape *shape, gm_tensor *index, gm_tensor *values);
+/* The rows and values of a tensor that still is as gm__tensor_of_rows made it (the tensor's, not new counts); else
+ * false. */
+bool gm__tensor_rows(const gm_tensor *t, gm_tensor **index, gm_tensor **values);
+/* Before the first read of a storage that may have rows; false and MEMORY. */
+bool gm__storage_fill(gm_storage *s);
+static inline bool gm__has_data(const gm_tensor *t) {
+    return __builtin_expect(!__atomic_load_n(&t->storage->rows, __ATOMIC_ACQUIRE), 1) || gm__storage_fill(t->storage);
+}
+void gm__rows_free(struct gm__rows *r);
+
+/* Of a tensor with data: an operation's arguments and results have (gm__has_data). */
 static inline char *gm__data(const gm_tensor *t) {
     return (char *)t->storage->data + t->offset * gm__dtype(t->dtype)->bits / 8;
 }

@@ -189,7 +189,7 @@ static void own_class(void) {
     GM_SCOPE(s);
     static const gm_hyper_kind hypers[] = { { "lr", 0, 10, 0, 0 }, { "decay", 0, 1, 1, 0 }, { 0 } };
     static const char *const states[] = { "seen", NULL };
-    static const gm_optimizer_class sign = { sizeof sign, "sign", hypers, states, NULL, sign_update };
+    static const gm_optimizer_class sign = { sizeof sign, "sign", hypers, states, NULL, sign_update, NULL, 1, 0 };
     gm_module *net = one_new();
     gm_tensor *w = gm_get(gm_parameters(net), "w");
     float before = ((const float *)gm_data(w))[1];

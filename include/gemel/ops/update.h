@@ -39,6 +39,9 @@ GM_API bool gm_update_lamb(gm_tensor *p, gm_tensor *g, gm_tensor *m, gm_tensor *
 GM_API bool gm_update_move(gm_tensor *p, gm_tensor *u, double rate, double shrink);
 /* a = a + part (p - a), the product and the sum in one rounding. */
 GM_API bool gm_update_average(gm_tensor *a, gm_tensor *p, double part);
+/* p[rows[i]] = values[i]: p [N, D..] contiguous, rows i64 [k], values [k, D..] of p's dtype. Errors: SHAPE, DTYPE,
+ * STATE, INDEX. */
+GM_API bool gm_update_rows(gm_tensor *p, gm_tensor *rows, gm_tensor *values);
 
 #ifdef __cplusplus
 }

@@ -61,8 +61,15 @@ static bool adafactor_update(const gm_optimizer_step *s) {
     return gm_update_move(s->p, u, rate / (length > 1 ? length : 1), 1 - decay);
 }
 
-static const gm_optimizer_class adafactor_class = { sizeof(gm_optimizer_class), "adafactor",     adafactor_hypers,
-                                                    adafactor_states,           adafactor_state, adafactor_update };
+static const gm_optimizer_class adafactor_class = { sizeof(gm_optimizer_class),
+                                                    "adafactor",
+                                                    adafactor_hypers,
+                                                    adafactor_states,
+                                                    adafactor_state,
+                                                    adafactor_update,
+                                                    NULL,
+                                                    0,
+                                                    0 };
 
 gm_optimizer *gm_adafactor_with(gm_module *net, double lr, const gm_adafactor_args *args) {
     gm_adafactor_args a = { 0 };

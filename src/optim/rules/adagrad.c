@@ -31,8 +31,17 @@ static bool adagrad_update(const gm_optimizer_step *s) {
     return gm_update_adagrad(s->p, s->g, s->state[0], &a);
 }
 
-static const gm_optimizer_class adagrad_class = { sizeof(gm_optimizer_class), "adagrad",     adagrad_hypers,
-                                                  adagrad_states,             adagrad_state, adagrad_update };
+static bool adagrad_keeps_zeros(const double *hyper) { return hyper[ADAGRAD_DECAY] == 0 && hyper[ADAGRAD_EPS] > 0; }
+
+static const gm_optimizer_class adagrad_class = { sizeof(gm_optimizer_class),
+                                                  "adagrad",
+                                                  adagrad_hypers,
+                                                  adagrad_states,
+                                                  adagrad_state,
+                                                  adagrad_update,
+                                                  adagrad_keeps_zeros,
+                                                  1,
+                                                  0 };
 
 gm_optimizer *gm_adagrad_with(gm_module *net, double lr, const gm_adagrad_args *args) {
     gm_adagrad_args a = { 0 };
@@ -64,8 +73,9 @@ static bool rmsprop_update(const gm_optimizer_step *s) {
                              h[RMSPROP_MOMENTUM] != 0 ? s->state[2] : NULL, &a);
 }
 
-static const gm_optimizer_class rmsprop_class = { sizeof(gm_optimizer_class), "rmsprop",     rmsprop_hypers,
-                                                  rmsprop_states,             rmsprop_state, rmsprop_update };
+static const gm_optimizer_class rmsprop_class = {
+    sizeof(gm_optimizer_class), "rmsprop", rmsprop_hypers, rmsprop_states, rmsprop_state, rmsprop_update, NULL, 1, 0
+};
 
 gm_optimizer *gm_rmsprop_with(gm_module *net, double lr, const gm_rmsprop_args *args) {
     gm_rmsprop_args a = { 0 };
@@ -91,8 +101,9 @@ static bool adadelta_update(const gm_optimizer_step *s) {
     return gm_update_adadelta(s->p, s->g, s->state[0], s->state[1], &a);
 }
 
-static const gm_optimizer_class adadelta_class = { sizeof(gm_optimizer_class), "adadelta", adadelta_hypers,
-                                                   adadelta_states,            NULL,       adadelta_update };
+static const gm_optimizer_class adadelta_class = {
+    sizeof(gm_optimizer_class), "adadelta", adadelta_hypers, adadelta_states, NULL, adadelta_update, NULL, 1, 0
+};
 
 gm_optimizer *gm_adadelta_with(gm_module *net, double lr, const gm_adadelta_args *args) {
     gm_adadelta_args a = { 0 };

@@ -42,11 +42,11 @@ static bool lamb_update(const gm_optimizer_step *s) {
 }
 
 static const gm_optimizer_class adam_class = { sizeof(gm_optimizer_class), "adam", adam_hypers, adam_states, NULL,
-                                               adam_update },
+                                               adam_update, NULL, 1, 0 },
                                 adamw_class = { sizeof(gm_optimizer_class), "adamw", adam_hypers, adam_states, NULL,
-                                                adamw_update },
+                                                adamw_update, NULL, 1, 0 },
                                 lamb_class = { sizeof(gm_optimizer_class), "lamb", adam_hypers, adam_states, NULL,
-                                               lamb_update };
+                                               lamb_update, NULL, 0, 0 };
 
 static gm_optimizer *adam_new(const gm_optimizer_class *c, gm_module *net, double lr, const gm_adam_args *args,
                               double eps, double decay) {

@@ -21,7 +21,7 @@ static bool lion_update(const gm_optimizer_step *s) {
 }
 
 static const gm_optimizer_class lion_class = { sizeof(gm_optimizer_class), "lion", lion_hypers, lion_states, NULL,
-                                               lion_update };
+                                               lion_update, NULL, 1, 0 };
 
 gm_optimizer *gm_lion_with(gm_module *net, double lr, const gm_lion_args *args) {
     gm_lion_args a = { 0 };

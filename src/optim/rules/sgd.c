@@ -24,8 +24,10 @@ static bool sgd_update(const gm_optimizer_step *s) {
     return gm_update_sgd(s->p, s->g, h[SGD_MOMENTUM] != 0 ? s->state[0] : NULL, &a);
 }
 
+static bool sgd_keeps_zeros(const double *hyper) { return hyper[SGD_MOMENTUM] == 0 && hyper[SGD_DECAY] == 0; }
+
 static const gm_optimizer_class sgd_class = { sizeof(gm_optimizer_class), "sgd", sgd_hypers, sgd_states, sgd_state,
-                                              sgd_update };
+                                              sgd_update, sgd_keeps_zeros, 1, 0 };
 
 gm_optimizer *gm_sgd_with(gm_module *net, double lr, const gm_sgd_args *args) {
     gm_sgd_args a = { 0 };
