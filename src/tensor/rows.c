@@ -36,7 +36,8 @@ gm_tensor *gm__tensor_of_rows(const gm_shape *shape, gm_tensor *index, gm_tensor
 
 bool gm__tensor_rows(const gm_tensor *t, gm_tensor **index, gm_tensor **values) {
     struct gm__rows *r = t->storage ? t->storage->rows : NULL;
-    if (!r || t->offset || !gm_is_contiguous(t) || gm__bytes_of(t->dtype, gm_shape_count(t->shape)) < (int64_t)t->storage->bytes)
+    if (!r || t->offset || !gm_is_contiguous(t) ||
+        gm__bytes_of(t->dtype, gm_shape_count(t->shape)) < (int64_t)t->storage->bytes)
         return false;
     *index = r->index, *values = r->values;
     return true;
@@ -44,7 +45,8 @@ bool gm__tensor_rows(const gm_tensor *t, gm_tensor **index, gm_tensor **values) 
 
 static void rows_copy(const struct gm__rows *r, char *data) {
     const int64_t *at = (const int64_t *)gm__data(r->index);
-    int64_t n = gm_shape_count(r->index->shape), bytes = n ? (int64_t)gm__bytes_of(r->values->dtype, gm_shape_count(r->values->shape)) / n : 0;
+    int64_t n = gm_shape_count(r->index->shape),
+            bytes = n ? (int64_t)gm__bytes_of(r->values->dtype, gm_shape_count(r->values->shape)) / n : 0;
     const char *from = gm__data(r->values);
     for (int64_t i = 0; i < n; i++) memcpy(data + at[i] * bytes, from + i * bytes, (size_t)bytes);
 }

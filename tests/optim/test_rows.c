@@ -1,5 +1,5 @@
-/* test_rows.c: row-sparse gradients of tables: kept as rows, summed as rows, read as a whole by everybody else; steps by
- * rows have the bits of full steps, lazy ones leave the other rows alone; memory and time go with the batch. */
+/* test_rows.c: row-sparse gradients of tables: kept as rows, summed as rows, read as a whole by everybody else; steps
+ * by rows have the bits of full steps, lazy ones leave the other rows alone; memory and time go with the batch. */
 #include "check.h"
 #include "gemel/gemel.h"
 
