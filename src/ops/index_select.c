@@ -254,8 +254,8 @@ const gm_op gm__op_index_sum = {
     .cases = (const gm_case[]){ { "[9,3]; i64[9] below 5", &(select_attrs){ 0, -1, 5 }, 0, 0, 0 },
                                 { "[2,3,5,3]; i32[3,5] below 7", &(select_attrs){ 1, -1, 7 }, 0, 0, 0 },
                                 { "[9,3]; i64[9] below 5", &(select_attrs){ 0, 2, 5 }, 0, 0, 0 },
-                                { "[5,3]; i64[5] below 1400", &(select_attrs){ 0, -1, 1400 }, 0, 0, 0 },
                                 { "i64[9]; i64[9] below 5", &(select_attrs){ 0, -1, 5 }, 0, GM_CASE_NO_GRAD, 0 },
+                                { "[5,3]; i64[5] below 1400", &(select_attrs){ 0, -1, 1400 }, 0, 0, 0 },
                                 { 0 } },
     .doc = "zeros with slices of a source added by index, in the order of the source: gradients of tables",
 };
