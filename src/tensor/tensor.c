@@ -192,6 +192,8 @@ int64_t gm__element_i64(const gm_tensor *t, int64_t at) {
 
 static bool tensor_is_item(const gm_tensor *t, const char *op) {
     if (!tensor_readable(t, op)) return false;
+    if (!gm__domain(t->dtype))
+        return gm_fail(GM_ERROR_DTYPE, "%s: a %s is no number", op, gm_dtype_name(t->dtype));
     if (gm_shape_count(t->shape) != 1)
         return gm_fail(GM_ERROR_SHAPE, "%s: one element is needed, the shape is %s", op, gm__tensor_shape_str(t));
     return true;
@@ -203,6 +205,8 @@ int64_t gm_item_i64(const gm_tensor *t) { return tensor_is_item(t, "item_i64") ?
 bool gm_read(const gm_tensor *t, gm_dtype dtype, void *out, size_t bytes) {
     if (!tensor_readable(t, "read")) return false;
     if (!gm__dtype(dtype)->bits) return gm_fail(GM_ERROR_DTYPE, "read: %d is no dtype", dtype);
+    if (dtype != t->dtype && (!gm__domain(dtype) || !gm__domain(t->dtype)))
+        return gm_fail(GM_ERROR_DTYPE, "read: %s as %s", gm_dtype_name(t->dtype), gm_dtype_name(dtype));
     int64_t needed = gm__bytes_of(dtype, gm_shape_count(t->shape));
     if ((size_t)needed > bytes)
         return gm_fail(GM_ERROR_VALUE, "read: %s of %s needs %lld bytes, the buffer has %zu", gm__tensor_shape_str(t),

@@ -19,7 +19,7 @@ typedef struct {
     void *data;
     size_t bytes, block; /* asked for; of the block behind it (0: memory of somebody else's) */
     uint32_t version;    /* bumped whenever the values change */
-    uint32_t reserved;
+    uint32_t guarded;    /* 1: between guard zones */
     void (*release)(void *env);
     void *env;
     struct gm__rows *rows; /* instead of data, until somebody reads it: rows.c */
@@ -58,6 +58,9 @@ static inline bool gm__same_shape(const gm_shape *a, const gm_shape *b) {
 
 /* A storage of `bytes` bytes, 64-byte aligned, content undefined; the caller holds the count. NULL and MEMORY. */
 gm_storage *gm__storage_new(size_t bytes);
+/* For tests: storages made from now on lie between guard zones; how many were found written over when they went. */
+void gm__guard_storages(bool on);
+int64_t gm__broken_storages(void);
 
 /* A tensor of its own storage in row-major (or channels-last) order, owned by the innermost scope. */
 gm_tensor *gm__tensor_new(const gm_shape *shape, gm_dtype dtype, bool channels_last);

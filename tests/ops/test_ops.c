@@ -1,5 +1,6 @@
 /* Every case of every operation: f32 against f64, strided inputs, gradients and second order by differences, tangents,
  * and batches against the loop. Prints how many checks of each kind ran; an operation without cases fails. */
+#include "tensor/tensor.h"
 #include "op_cases.h"
 #include "ops/ops.h"
 
@@ -288,19 +289,32 @@ static void batches(const case_inputs *c) {
 
 /* ---- all of them ---- */
 
+static bool one_part(void (*part)(const case_inputs *c)) {
+    GM_SCOPE(s);
+    case_inputs c = { 0 };
+    if (!case_make(op_now, case_now, &c)) return false;
+    part(&c);
+    gm_error_clear();
+    return true;
+}
+
+/* Every storage lies between guard zones, which are looked at when the part's scope has closed. */
 static void one_case(void) {
-    static void (*const parts[])(const case_inputs *) = { values, strided, gradients, second_order, tangents, batches };
+    static const struct { const char *name; void (*run)(const case_inputs *c); } parts[] = {
+        { "values", values },   { "strided", strided }, { "gradients", gradients }, { "second order", second_order },
+        { "tangents", tangents }, { "batches", batches },
+    };
     for (size_t p = 0; p < sizeof parts / sizeof *parts; p++) {
-        GM_SCOPE(s);
-        case_inputs c = { 0 };
-        if (!case_make(op_now, case_now, &c)) return;
-        parts[p](&c);
-        gm_error_clear();
+        int64_t broken = gm__broken_storages();
+        if (!one_part(parts[p].run)) return;
+        CHECK(gm__broken_storages() == broken, "%s case %d, %s: wrote beside a tensor", op_now->name, case_now,
+              parts[p].name);
     }
 }
 
 int main(int argc, char **argv) {
     int cases = 0;
+    gm__guard_storages(true);
     for (int i = 0; gm_op_at(i); i++) {
         op_now = gm_op_at(i);
         if (argc > 1 && strcmp(argv[1], op_now->name)) continue;
