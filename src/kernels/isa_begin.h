@@ -30,5 +30,9 @@
 #  define GM_ISA plain
 #  define GM_VBYTES 16
 #  define GM_HAS_FMA 0
+#  if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) /* for old machines: small rather than fast */
+#    pragma GCC push_options
+#    pragma GCC optimize("O2", "no-align-loops", "no-align-jumps")
+#  endif
 #endif
 #include "vocab.h"

@@ -7,6 +7,9 @@
 #    pragma GCC pop_options
 #  endif
 #endif
+#if !GM_ISA_AVX512 && !GM_ISA_AVX2 && !GM_ISA_NEON && defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__)
+#  pragma GCC pop_options
+#endif
 #undef GM_ISA
 #undef GM_VBYTES
 #undef GM_HAS_FMA
