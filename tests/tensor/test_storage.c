@@ -1,5 +1,5 @@
-/* test_storage.c: guard zones around storages: whole ones say nothing, a byte before or behind is noticed, what nobody has
- * written is NaN. */
+/* test_storage.c: guard zones around storages: whole ones say nothing, a byte before or behind is noticed, what nobody
+ * has written is NaN. */
 #include "tensor/tensor.h"
 #include "check.h"
 #include "gemel/gemel.h"
