@@ -162,6 +162,29 @@ bool gm_init_eye(gm_tensor *t) {
     return gm_assign(t, gm_eye(shape.d[0], shape.d[1], gm_dtype_of(t)));
 }
 
+bool gm_init_dirac(gm_tensor *t, int64_t groups) {
+    if (!gm_ok()) return false;
+    GM_SCOPE(s);
+    GM_NO_GRAD;
+    char text[200];
+    gm_shape shape = gm_shape_of(t);
+    int64_t middle = 0, kernel = 1;
+    if (!gm_ok()) return false;
+    gm_shape_text(shape, text, sizeof text);
+    if (shape.n < 3 || shape.n > 5)
+        return gm_fail(GM_ERROR_SHAPE, "init_dirac: %s is no kernel; [O, I, k ...] is wanted", text);
+    if (groups < 1 || shape.d[0] % groups)
+        return gm_fail(GM_ERROR_VALUE, "init_dirac: %lld groups of the first dimension of %s", (long long)groups, text);
+    for (int i = 2; i < shape.n; i++) {
+        middle = middle * shape.d[i] + shape.d[i] / 2;
+        kernel *= shape.d[i];
+    }
+    int64_t o = shape.d[0] / groups;
+    gm_tensor *ones = gm_expand(gm_eye(o, shape.d[1], gm_dtype_of(t)), GM_SHAPE(groups, o, shape.d[1]));
+    gm_tensor *all = gm_unslice(gm_reshape(ones, GM_SHAPE(shape.d[0], shape.d[1], 1)), 2, middle, 1, kernel);
+    return gm_assign(t, gm_reshape(all, shape));
+}
+
 double gm_init_gain(const char *nonlinearity, double slope) {
     static const struct {
         const char *name;

@@ -170,6 +170,31 @@ static void nested(void) {
     CHECK(same(gm_forward(outer, in), gm_relu(gm_forward(net, in))));
 }
 
+/* Without a batch; a net whose shapes hold the batch, inside another one. */
+static void sizes(void) {
+    GM_SCOPE(s);
+    gm_tensor *a = gm_input(GM_SHAPE(2, 6), .no_batch = 1), *x = gm_input(GM_SHAPE(2, 6));
+    gm_module *plain = gm_model(a, gm_reshape(a, GM_SHAPE(3, 4)));
+    CHECK(gm_shape_equal(gm_shape_of(gm_forward(plain, numbers(1, GM_SHAPE(2, 6)))), GM_SHAPE(3, 4)));
+    CHECK(!gm_forward(plain, numbers(1, GM_SHAPE(3, 6))));
+    recorded_error(GM_ERROR_SHAPE, "model: input \"x\" is [3, 6], [2, 6] is wanted");
+    gm_module *inner = gm_model(x, gm_reshape(x, GM_SHAPE(2 * gm_size(x, 0), 6)));
+    gm_tensor *z = gm_input(GM_SHAPE(2, 6)), *rows = gm_forward(inner, z);
+    gm_module *outer = gm_model(z, gm_reshape(gm_forward(gm_nn_linear(6, 3), rows), GM_SHAPE(gm_size(z, 0), 6)));
+    gm_tensor *y = gm_forward(outer, numbers(1, GM_SHAPE(5, 2, 6)));
+    CHECK(y && gm_shape_equal(gm_shape_of(y), GM_SHAPE(5, 6)), "%s", gm_error_message());
+    gm_tensor *u = gm_input(GM_SHAPE(-1)), *v = gm_input(GM_SHAPE(-1));
+    gm_pack *in = GM_PACK({ "u", u, NULL }, { "v", v, NULL });
+    gm_tensor *both = gm_concat((gm_tensor *[]){ u, v }, 2, 1);
+    gm_module *wide = gm_model_of(in, GM_PACK({ "y", gm_reshape(both, GM_SHAPE(gm_size(both, 1), -1)), NULL }));
+    gm_pack *same_size = GM_PACK({ "u", numbers(1, GM_SHAPE(2, 3)), NULL }, { "v", numbers(2, GM_SHAPE(2, 3)), NULL });
+    CHECK(gm_shape_equal(gm_shape_of(gm_pack_at(gm_apply(wide, same_size), 0)), GM_SHAPE(6, 2)), "%s",
+          gm_error_message());
+    gm_pack *other = GM_PACK({ "u", numbers(1, GM_SHAPE(2, 3)), NULL }, { "v", numbers(2, GM_SHAPE(2, 4)), NULL });
+    CHECK(!gm_apply(wide, other));
+    recorded_error(GM_ERROR_SHAPE, "inputs differ in a size that is not fixed, and a shape depends on it");
+}
+
 static void summary(void) {
     GM_SCOPE(s);
     static char text[2048];
@@ -339,6 +364,7 @@ int main(void) {
     RUN(sequences);
     RUN(modes);
     RUN(nested);
+    RUN(sizes);
     RUN(summary);
     RUN(training);
     RUN(training_of_packs);

@@ -59,6 +59,22 @@ static void orthogonal(void) {
     CHECK(gm_init_eye(eye) && gm_item(gm_sum(eye)) == 2);
 }
 
+/* A convolution with such weights gives what it gets. */
+static void dirac(void) {
+    GM_SCOPE(s);
+    gm_tensor *x = recorded_input(1, GM_SHAPE(2, 4, 5, 6)), *w = gm_zeros(GM_SHAPE(4, 2, 3, 5), GM_F32);
+    CHECK(gm_init_dirac(w, 2) && gm_item(gm_sum(w)) == 4);
+    gm_module *conv = gm_nn_conv2d(4, 4, .kernels = { 3, 5 }, .paddings = { 1, 2 }, .groups = 2, .no_bias = 1);
+    gm_assign(gm_get(gm_parameters(conv), "weight"), w);
+    CHECK(gm_item(gm_all(gm_eq(gm_forward(conv, x), x))) == 1, "%s", gm_error_message());
+    gm_tensor *more = gm_zeros(GM_SHAPE(5, 3, 2), GM_F64);
+    CHECK(gm_init_dirac(more, 1) && gm_item(gm_sum(more)) == 3 && gm_item(gm_sum(gm_select(more, 2, 1))) == 3);
+    CHECK(!gm_init_dirac(more, 2));
+    recorded_error(GM_ERROR_VALUE, "init_dirac: 2 groups of the first dimension of [5, 3, 2]");
+    CHECK(!gm_init_dirac(gm_zeros(GM_SHAPE(3, 3), GM_F32), 1));
+    recorded_error(GM_ERROR_SHAPE, "[3, 3] is no kernel");
+}
+
 /* A parameter made from a recipe is a function of its name; filling it by the same key by hand gives the same bits. */
 typedef struct { gm_tensor *weight; } recipe_state;
 static gm_tensor *recipe_state_forward(gm_module *m, gm_tensor *x) { return (void)m, x; }
@@ -102,6 +118,7 @@ static void bad(void) {
 int main(void) {
     RUN(widths);
     RUN(orthogonal);
+    RUN(dirac);
     RUN(by_name);
     RUN(gains);
     RUN(bad);

@@ -44,6 +44,9 @@ GM_API bool gm_init_kaiming_normal(gm_tensor *t, double slope, bool fan_out);
 GM_API bool gm_init_orthogonal(gm_tensor *t, double gain);
 /* Ones on the diagonal of t [n, m]. */
 GM_API bool gm_init_eye(gm_tensor *t);
+/* A convolution that passes its input on: t [O, I, k ...]; in each of `groups` parts of O output o has a one in the
+ * middle of the kernel of input o. SHAPE for other dimensions, VALUE unless groups divides O. */
+GM_API bool gm_init_dirac(gm_tensor *t, int64_t groups);
 
 /* The gain for what follows a layer: "linear", "conv", "sigmoid" 1, "tanh" 5/3, "relu" sqrt(2), "leaky_relu"
  * sqrt(2 / (1 + slope^2)), "selu" 3/4. VALUE and NaN for another name. */
