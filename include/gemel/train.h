@@ -112,6 +112,7 @@ typedef struct {
     const char *checkpoint_dir;  /* last.safetensors and best.safetensors are kept there */
     int64_t checkpoint_steps;    /* also save after every so many steps; 0: after each epoch only */
     gm_pack *metadata;           /* texts that the files carry */
+    const gm_hparam *hparams;    /* for TensorBoard's table of runs; ends with an entry whose name is NULL */
 } gm_fit_args;
 /* Train the net: on loss(gm_forward(net, b.x), b.y); of a net that takes packs (several inputs) all entries of the
  * batch, by gm_apply, and its first result. Errors: NUMERIC when a loss is NaN or infinite, with the step's number and,

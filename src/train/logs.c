@@ -9,6 +9,15 @@
 #include <stdio.h>
 #include <string.h>
 
+/* The columns of results are the last loss and accuracy. */
+static void logs_hparams(gm__fit_run *r) {
+    static const char *const results[2][2] = { { "loss/train", "accuracy/train" },
+                                               { "loss/validation", "accuracy/validation" } };
+    int64_t n = 0;
+    while (r->a->hparams[n].name) n++;
+    gm_events_hparams(r->events, r->a->hparams, n, results[r->a->validation != NULL], 2);
+}
+
 bool gm__logs_open(gm__fit_run *r) {
     const gm_fit_args *a = r->a;
     bool again = r->step > 0;
@@ -18,6 +27,7 @@ bool gm__logs_open(gm__fit_run *r) {
         gm_events_open_args e = { .size = sizeof e, .flush_seconds = 2 };
         if (again) e.purge_step.set = 1, e.purge_step.v = r->step;
         r->events = gm_events_open_with(a->logdir, &e);
+        if (r->events && a->hparams) logs_hparams(r);
     }
     return gm_ok();
 }

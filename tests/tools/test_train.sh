@@ -71,6 +71,7 @@ check 'cmp -s "$work/c1.safetensors" "$work/c2.safetensors" && cmp -s "$work/c1.
 expect 0 out 'epoch 1: loss [0-9.]*, accuracy [0-9.]*; validation loss' train --data "mnist:$data" --model lenet \
     --optimizer sgd --logdir "$work/log"
 check 'ls "$work/log" | grep -q tfevents'
+check 'cat "$work"/log/*tfevents* | grep -aq "_hparams_/session_start_info"'
 check 'grep -q "^gemel: epoch 1/1: 256 in [0-9.]* s, .* examples/s, loss" "$work/err"' # plain lines where no terminal is
 check '! grep -q "$(printf "\r")" "$work/err"'
 expect 0 out '^loss [0-9.]*, accuracy [0-9.]* on 256 images$' eval "$model" --data "mnist:$data"

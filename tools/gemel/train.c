@@ -160,6 +160,17 @@ static bool fit(const train_job *j, const recipe *r, cli_args *args) {
     bool by_steps;
     int64_t n = gm_dataset_count(j->train);
     gm_schedule *schedule = recipe_schedule(r, (n + r->batch_size - 1) / r->batch_size, &by_steps);
+    const gm_hparam settings[] = {
+        { .name = "model", .text = j->name },
+        { .name = "data", .text = cli_text(args, "data", "fashion-mnist") },
+        { .name = "optimizer", .text = cli_text(args, "optimizer", "adamw") },
+        { .name = "schedule", .text = cli_text(args, "schedule", "constant") },
+        { .name = "lr", .number = r->lr },
+        { .name = "batch_size", .number = r->batch_size },
+        { .name = "epochs", .number = r->epochs },
+        { .name = "seed", .number = (double)r->seed },
+        { .name = NULL },
+    };
     return gm_fit(j->net, j->train, .optimizer = recipe_optimizer(r, j->net), .loss = recipe_loss,
                   .batch_size = r->batch_size, .epochs = r->epochs, .accumulate = r->accumulate,
                   .validation = j->validation, .seed = r->seed, .schedule = schedule, .schedule_steps = by_steps,
@@ -169,7 +180,7 @@ static bool fit(const train_job *j, const recipe *r, cli_args *args) {
                   .checkpoint_dir = cli_text(args, "checkpoint-dir", NULL),
                   .checkpoint_steps = cli_int(args, "checkpoint-steps", 0, 1, INT64_MAX),
                   .resume = cli_on(args, "resume"), .metadata = model_metadata(j->name, &j->form),
-                  .quiet = cli_on(args, "quiet"), .on_epoch = reporter(args));
+                  .quiet = cli_on(args, "quiet"), .hparams = settings, .on_epoch = reporter(args));
 }
 
 static int train_run(cli_args *args) {
