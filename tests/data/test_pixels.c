@@ -103,6 +103,14 @@ static void wide_sizes(void) {
         gm_tensor *part = gm_contiguous(gm_narrow(noise, 1, x, 2)), *want = gm_contiguous(gm_narrow(whole, 1, x, 2));
         CHECK(distance(gm_image_resize(part, 31, 2, GM_BICUBIC), want) == 0);
     }
+    for (gm_filter f = GM_BILINEAR; f <= GM_BICUBIC; f++) /* rows, too */
+        for (int64_t w = 40; w < 400; w += 93) {
+            whole = gm_image_resize(noise, 50, w, f);
+            for (int64_t y = 0; y < 50; y++) {
+                gm_tensor *part = gm_contiguous(gm_narrow(noise, 0, y, 1));
+                CHECK(distance(gm_image_resize(part, 1, w, f), gm_contiguous(gm_narrow(whole, 0, y, 1))) == 0);
+            }
+        }
     CHECK(gm_ok(), "%s", gm_error_message());
 }
 
