@@ -59,6 +59,8 @@ class Lion(torch.optim.Optimizer):
 
 
 o = torch.optim
+run("sgd_plain", lambda p: o.SGD(p, 0.1))
+run("sgd_momentum", lambda p: o.SGD(p, 0.1, momentum=0.9, weight_decay=0.01))
 run("sgd", lambda p: o.SGD(p, 0.1, momentum=0.9, weight_decay=0.01, nesterov=True))
 run("adam", lambda p: o.Adam(p, 0.05, weight_decay=0.1))
 run("adamw", lambda p: o.AdamW(p, 0.05))
@@ -81,6 +83,17 @@ for t in range(STEPS):
 put("groups.0", p[0])
 put("groups.1", p[1])
 put("groups.norm", norm)
+
+# Gradients cut by value, and the mean over four parts of a batch.
+p = params()
+opt = o.SGD(p, 0.1)
+for t in range(STEPS):
+    for i, x in enumerate(p):
+        x.grad = sum(inp(100 * k + 10 * t + i + 20, *x.shape, grad=False) for k in range(4)) / 4 * (1 + t)
+    torch.nn.utils.clip_grad_value_(p, 0.6)
+    opt.step()
+put("parts.0", p[0])
+put("parts.1", p[1])
 
 
 def schedule(name, make, n, measure=None):
@@ -105,6 +118,8 @@ schedule("restarts", lambda q: L.CosineAnnealingWarmRestarts(q, 4, 2), 30)
 schedule("one_cycle", lambda q: L.OneCycleLR(q, 1.0, 20), 20)
 schedule("one_cycle_linear", lambda q: L.OneCycleLR(q, 1.0, 20, pct_start=0.4, anneal_strategy="linear"), 20)
 schedule("warmup", lambda q: L.LinearLR(q, 0.2, 1.0, 5), 12)
+schedule("warmup_cosine",
+         lambda q: L.SequentialLR(q, [L.LinearLR(q, 0.25, 1.0, 4), L.CosineAnnealingLR(q, 8, 0.1)], [4]), 13)
 schedule("plateau", lambda q: L.ReduceLROnPlateau(q, factor=0.5, patience=2, cooldown=1, min_lr=0.1), 30,
          lambda t: max(1.0 - 0.1 * t, 0.55) + (0.001 if t % 3 else 0))
 

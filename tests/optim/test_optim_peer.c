@@ -49,6 +49,8 @@ static void run(const char *name, gm_module *net, gm_optimizer *o) {
     } while (0)
 
 static void optimizers(void) {
+    OPTIMIZER("sgd_plain", gm_sgd(m, 0.1));
+    OPTIMIZER("sgd_momentum", gm_sgd(m, 0.1, .momentum = 0.9, .weight_decay = 0.01));
     OPTIMIZER("sgd", gm_sgd(m, 0.1, .momentum = 0.9, .weight_decay = 0.01, .nesterov = 1));
     OPTIMIZER("adam", gm_adam(m, 0.05, .weight_decay = GM_REAL(0.1)));
     OPTIMIZER("adamw", gm_adamw(m, 0.05));
@@ -82,6 +84,26 @@ static void groups_and_clipping(void) {
     CHECK(gm_hyper(o, 0, "lr") == 0.05 && gm_hyper(o, 1, "lr") == 0.2 && gm_hyper(o, 1, "beta2") == 0.999);
 }
 
+/* Four parts of each batch, and gradients cut by value. */
+static void parts(void) {
+    GM_SCOPE(s);
+    gm_module *net = pair_new();
+    pair *self = gm_state(net);
+    gm_tensor *p[] = { self->matrix, self->vector };
+    gm_optimizer *o = gm_sgd(net, 0.1);
+    for (int t = 0; t < STEPS; t++) {
+        for (int k = 0; k < 4; k++) {
+            for (int i = 0; i < 2; i++) {
+                gm_tensor *g = gm_cast(recorded_input(100 * k + 10 * t + i + 20, gm_shape_of(p[i])), GM_F64);
+                gm_set_gradient(p[i], gm_mul_scalar(g, 1 + t));
+            }
+            CHECK(gm_accumulate(o), "%s", gm_error_message());
+        }
+        CHECK(gm_accumulate_end(o) && gm_clip_gradient_values(o, 0.6) && gm_step(o), "%s", gm_error_message());
+    }
+    check_pair("parts", net, (const char *[]){ "0", "1" });
+}
+
 static void schedule(const char *name, gm_schedule *s, int n, bool measured) {
     double lr[64];
     GM_SCOPE(scope);
@@ -108,6 +130,7 @@ static void schedules(void) {
     schedule("schedule.one_cycle", gm_schedule_one_cycle(20), 20, false);
     schedule("schedule.one_cycle_linear", gm_schedule_one_cycle(20, .warm = 0.4, .linear = 1), 20, false);
     schedule("schedule.warmup", gm_schedule_warmup(5, 0.2, NULL), 12, false);
+    schedule("schedule.warmup_cosine", gm_schedule_warmup(4, 0.25, gm_schedule_cosine(8, .least = 0.1)), 13, false);
     schedule("schedule.plateau",
              gm_schedule_plateau(.factor = 0.5, .patience = GM_INT(2), .cooldown = 1, .least = 0.1), 30, true);
 }
@@ -143,6 +166,7 @@ int main(void) {
     if (!recorded_open("tests/optim/data/optim.txt")) return check_done();
     RUN(optimizers);
     RUN(groups_and_clipping);
+    RUN(parts);
     RUN(schedules);
     RUN(averages);
     recorded_close();
