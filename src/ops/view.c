@@ -4,6 +4,7 @@
  * slice, which is `unslice`: zeros with the slice written into them. */
 #include "../math/fp.h"
 #include "ops.h"
+#include "gemel/autograd.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -375,3 +376,31 @@ gm_tensor *gm_flip(gm_tensor *x, const int32_t *dims, int n) {
     }
     return gm__call1(&gm__op_flip, &p, x);
 }
+
+/* ---- detach ----
+ * gm_detach of a symbolic value: eager ones need no operation for it. */
+
+static bool detach_kernel(const gm_op_args *a, gm_tensor **out) {
+    out[0] = gm__tensor_alias(a->in[0]);
+    return out[0] != NULL;
+}
+
+static bool detach_batch(const gm_batch_args *a) {
+    a->out[0] = gm_detach(a->in[0]);
+    return a->out[0] != NULL;
+}
+
+const gm_op gm__op_detach = {
+    .size = sizeof(gm_op),
+    .name = "detach",
+    .version = 1,
+    .min_in = 1,
+    .max_in = 1,
+    .n_out = 1,
+    .flags = GM_OP_VIEW | GM_OP_NO_GRAD,
+    .infer = flip_infer,
+    .kernel = detach_kernel,
+    .batch = detach_batch,
+    .cases = (const gm_case[]){ { "[2,3]", NULL, 0, GM_CASE_NO_GRAD, 0 }, { "i64[5]", NULL, 0, GM_CASE_NO_GRAD, 0 }, { 0 } },
+    .doc = "the same values without their history",
+};

@@ -153,6 +153,21 @@ static void modes(void) {
     CHECK(gm_item(gm_get(gm_state_dict(net), "batch_norm2d.num_batches_tracked")) == 2);
 }
 
+typedef struct { int nothing; } straight; /* x rounded, with the gradient of x */
+static gm_tensor *straight_forward(gm_module *m, gm_tensor *x) {
+    return (void)m, gm_add(x, gm_detach(gm_sub(gm_round(x), x)));
+}
+
+static void detached(void) {
+    GM_SCOPE(s);
+    gm_tensor *x = gm_input(GM_SHAPE(3)), *h = gm_forward(gm_module_new(straight), x);
+    gm_module *net = gm_model(x, gm_mul(h, gm_detach(h)));
+    gm_tensor *in = recorded_variable(1, GM_SHAPE(2, 3)), *y = gm_forward(net, in), *r = gm_round(in);
+    CHECK(y && gm_item(gm_max(gm_abs(gm_sub(y, gm_square(r))))) < 1e-6, "%s", gm_error_message());
+    gm_backward(gm_sum(y));
+    CHECK(gm_item(gm_max(gm_abs(gm_sub(gm_gradient_of(in), r)))) < 1e-6, "%s", gm_error_message());
+}
+
 /* A net as a layer; a net from a value in the middle; what an outer module holds. */
 static void nested(void) {
     GM_SCOPE(s);
@@ -363,6 +378,7 @@ int main(void) {
     RUN(ports);
     RUN(sequences);
     RUN(modes);
+    RUN(detached);
     RUN(nested);
     RUN(sizes);
     RUN(summary);

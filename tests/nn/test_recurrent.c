@@ -24,7 +24,7 @@ static void state_case(const char *name, gm_module *m, gm_pack *in, double toler
     }
     gm_backward(sum);
     for (int64_t i = 0; i < gm_pack_count(in); i++) {
-        if (!gm_is_float(gm_dtype_of(gm_pack_at(in, i)))) continue;
+        if (!gm_requires_grad(gm_pack_at(in, i))) continue;
         snprintf(text, sizeof text, "%s.%d", name, (int)i);
         recorded_check(text, gm_gradient_of(gm_pack_at(in, i)), tolerance);
     }
@@ -58,6 +58,24 @@ static void recorded_cells(void) {
     }
     GM_SCOPE(s);
     state_case("rnn_relu", gm_nn_rnn(3, 4, .relu = 1), one(recorded_variable(1, GM_SHAPE(2, 5, 3))), 1e-6);
+}
+
+static void bags(void) {
+    GM_SCOPE(s);
+    const int64_t ids[] = { 1, 6, 1, 0, 2, 1 };
+    gm_tensor *x = gm_from_data(GM_SHAPE(2, 3), GM_I64, ids), *flat = gm_from_data(GM_SHAPE(6), GM_I64, ids);
+    state_case("bag_mean", gm_nn_embedding_bag(7, 3, .padding_idx = GM_INT(2)), one(x), 1e-6);
+    state_case("bag_max", gm_nn_embedding_bag(7, 3, .mode = GM_BAG_MAX), one(x), 1e-6);
+    gm_pack *in = one(flat);
+    gm_pack_set(in, "offsets", gm_from_data(GM_SHAPE(4), GM_I64, (int64_t[]){ 0, 2, 2, 5 }));
+    gm_pack_set(in, "weights", recorded_input(5, GM_SHAPE(6)));
+    state_case("bag_sum", gm_nn_embedding_bag(7, 3, .mode = GM_BAG_SUM), in, 1e-6);
+    gm_module *m = gm_nn_embedding_bag(7, 3, .padding_idx = GM_INT(-1));
+    CHECK(gm_item(gm_sum(gm_abs(gm_select(gm_get(gm_parameters(m), "weight"), 0, 6)))) == 0);
+    CHECK(!gm_nn_embedding_bag(7, 3, .mode = 3));
+    recorded_error(GM_ERROR_VALUE, "nn_embedding_bag: 3 is no mode");
+    CHECK(!gm_nn_embedding_bag(0, 3));
+    recorded_error(GM_ERROR_VALUE, "nn_embedding_bag: 0 rows of 3");
 }
 
 static void embeddings(void) {
@@ -150,6 +168,7 @@ int main(void) {
     if (!recorded_open("tests/nn/data/recurrent.txt")) return check_done();
     RUN(recorded_cells);
     RUN(embeddings);
+    RUN(bags);
     RUN(lengths_alone);
     RUN(long_sequence);
     RUN(dropout_between);
