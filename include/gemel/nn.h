@@ -59,8 +59,8 @@ GM_API bool gm_has_forward(const gm_module *m);
 /* What a hook sees: tensors of gm_forward, packs of gm_apply; the others are NULL. */
 typedef struct { gm_module *module; gm_tensor *x, *y; gm_pack *in, *out; } gm_forward_event;
 typedef bool (*gm_forward_hook)(void *env, const gm_forward_event *e);
-/* Call fn after each forward or apply of this module on real values, in order of registration; false stops it (CALLBACK). Returns a
- * number for gm_remove_hook, -1 after an error. */
+/* Call fn after each forward or apply of this module on real values, in order of registration; false stops it
+ * (CALLBACK). Returns a number for gm_remove_hook, -1 after an error. */
 GM_API int64_t gm_on_forward(gm_module *m, gm_forward_hook fn, void *env, void (*free_env)(void *env));
 GM_API bool gm_remove_hook(gm_module *m, int64_t id);
 /* Training mode, on when new: what dropout and batch norm look at. For the module and all below it. */

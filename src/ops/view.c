@@ -401,6 +401,7 @@ const gm_op gm__op_detach = {
     .infer = flip_infer,
     .kernel = detach_kernel,
     .batch = detach_batch,
-    .cases = (const gm_case[]){ { "[2,3]", NULL, 0, GM_CASE_NO_GRAD, 0 }, { "i64[5]", NULL, 0, GM_CASE_NO_GRAD, 0 }, { 0 } },
+    .cases =
+        (const gm_case[]){ { "[2,3]", NULL, 0, GM_CASE_NO_GRAD, 0 }, { "i64[5]", NULL, 0, GM_CASE_NO_GRAD, 0 }, { 0 } },
     .doc = "the same values without their history",
 };
