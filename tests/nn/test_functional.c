@@ -193,6 +193,8 @@ static void sizes(void) {
     CHECK(gm_shape_equal(gm_shape_of(gm_forward(plain, numbers(1, GM_SHAPE(2, 6)))), GM_SHAPE(3, 4)));
     CHECK(!gm_forward(plain, numbers(1, GM_SHAPE(3, 6))));
     recorded_error(GM_ERROR_SHAPE, "model: input \"x\" is [3, 6], [2, 6] is wanted");
+    gm_tensor *given = numbers(1, GM_SHAPE(4, 2, 6));
+    CHECK(gm_forward(gm_model(x, x), given) == given, "%s", gm_error_message());
     gm_module *inner = gm_model(x, gm_reshape(x, GM_SHAPE(2 * gm_size(x, 0), 6)));
     gm_tensor *z = gm_input(GM_SHAPE(2, 6)), *rows = gm_forward(inner, z);
     gm_module *outer = gm_model(z, gm_reshape(gm_forward(gm_nn_linear(6, 3), rows), GM_SHAPE(gm_size(z, 0), 6)));

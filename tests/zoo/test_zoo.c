@@ -1,4 +1,4 @@
-/* test_zoo.c: nets of the zoo against torchvision's with the same parameters; the table; what they refuse. */
+/* test_zoo.c: nets of the zoo against torchvision's with the same parameters; the table; the same bits for any threads; what they refuse. */
 #include "../nn/recorded_nn.h"
 
 static void check_digest(const char *name, gm_tensor *t, double tolerance) {
@@ -114,6 +114,40 @@ static void every_name(void) {
     CHECK(!gm_zoo_about(-1) && !gm_zoo_about(1000));
 }
 
+/* Two steps of training; what the net has come to. */
+static gm_pack *trained(gm_module *net, gm_shape in, int threads) {
+    gm_set_threads(threads);
+    gm_optimizer *o = gm_adamw(net, 1e-2);
+    gm_tensor *x = recorded_input(3, in), *y = gm_from_data(GM_SHAPE(6), GM_I64, (int64_t[]){ 0, 1, 2, 2, 1, 0 });
+    for (int i = 0; i < 2; i++) CHECK(gm_backward(gm_cross_entropy(gm_forward(net, x), y)) && gm_step(o));
+    return gm_state_dict(net);
+}
+
+static gm_module *some_net(int i) {
+    if (i == 0) return gm_vit_tiny(.classes = 3, .height = 12, .width = 12, .patch = 4, .depth = 2);
+    if (i == 1) return gm_lstm_classifier(.features = 36, .classes = 3, .hidden = 33, .bidirectional = 1, .dropout = 0.2);
+    return gm_resnet18(.classes = 3, .width = 8, .small = 1);
+}
+
+/* Not a bit depends on the number of threads. */
+static void same_bits(void) {
+    int before = gm_n_threads();
+    for (int i = 0; i < 3; i++) {
+        GM_SCOPE(s);
+        gm_seed(1);
+        gm_pack *one = trained(some_net(i), GM_SHAPE(6, 3, 12, 12), 1);
+        gm_seed(1);
+        gm_pack *three = trained(some_net(i), GM_SHAPE(6, 3, 12, 12), 3);
+        for (int64_t k = 0; k < gm_pack_count(one); k++) {
+            gm_tensor *a = gm_contiguous(gm_pack_at(one, k)), *b = gm_contiguous(gm_pack_at(three, k));
+            size_t bytes = (size_t)(gm_count(a) * gm_dtype_bits(gm_dtype_of(a)) / 8);
+            CHECK(a && b && !memcmp(gm_data(a), gm_data(b), bytes), "%d: %s %s", i, gm_pack_name(one, k),
+                  gm_error_message());
+        }
+    }
+    gm_set_threads(before);
+}
+
 static void errors(void) {
     GM_SCOPE(s);
     CHECK(!gm_zoo_new("lennet", GM_SHAPE(1, 28, 28), 10));
@@ -147,6 +181,7 @@ int main(void) {
     RUN(sequences);
     RUN(sizes);
     RUN(every_name);
+    RUN(same_bits);
     RUN(errors);
     recorded_close();
     return check_done();
