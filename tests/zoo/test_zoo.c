@@ -1,4 +1,5 @@
-/* test_zoo.c: nets of the zoo against torchvision's with the same parameters; the table; the same bits for any threads; what they refuse. */
+/* test_zoo.c: nets of the zoo against torchvision's with the same parameters; the table; the same bits for any threads;
+ * what they refuse. */
 #include "../nn/recorded_nn.h"
 
 static void check_digest(const char *name, gm_tensor *t, double tolerance) {
@@ -125,7 +126,8 @@ static gm_pack *trained(gm_module *net, gm_shape in, int threads) {
 
 static gm_module *some_net(int i) {
     if (i == 0) return gm_vit_tiny(.classes = 3, .height = 12, .width = 12, .patch = 4, .depth = 2);
-    if (i == 1) return gm_lstm_classifier(.features = 36, .classes = 3, .hidden = 33, .bidirectional = 1, .dropout = 0.2);
+    if (i == 1)
+        return gm_lstm_classifier(.features = 36, .classes = 3, .hidden = 33, .bidirectional = 1, .dropout = 0.2);
     return gm_resnet18(.classes = 3, .width = 8, .small = 1);
 }
 
