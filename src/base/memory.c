@@ -17,11 +17,26 @@
 #  include <sys/mman.h>
 #endif
 
+/* Address sanitizers see the ends of malloc's blocks only. */
+#if defined(__has_feature)
+#  define MEMORY_CHECKED __has_feature(address_sanitizer)
+#elif defined(__SANITIZE_ADDRESS__)
+#  define MEMORY_CHECKED 1
+#else
+#  define MEMORY_CHECKED 0
+#endif
+#if defined(__linux__) && defined(MADV_HUGEPAGE) && !MEMORY_CHECKED
+#  define MEMORY_MAPS 1
+#else
+#  define MEMORY_MAPS 0
+#endif
+
 enum { MEMORY_SMALL = 1 << 20, MEMORY_CLASSES = 64, MEMORY_LARGE_SLOTS = 1024, MEMORY_HUGE = 2 << 20 };
 enum { MEMORY_LIST = 32, MEMORY_LIST_BYTES = 128 * 1024, MEMORY_APART = 64 * 1024, MEMORY_SLACK = 32 << 20 };
 
 static pthread_mutex_t memory_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct { void *block; size_t bytes; } memory_large[MEMORY_LARGE_SLOTS]; /* oldest first */
+typedef struct { void *block; size_t bytes; } memory_piece;
+static memory_piece memory_large[MEMORY_LARGE_SLOTS]; /* oldest first */
 static int memory_n_large;
 static void *memory_free_list[MEMORY_CLASSES];
 static int64_t memory_large_cached, memory_small_cached;
@@ -204,14 +219,31 @@ static int memory_large_find(size_t bytes) {
     return best;
 }
 
+#if MEMORY_MAPS
+/* Straight from the system: malloc would keep what is freed, in pieces. */
+static void *memory_map_large(size_t bytes) {
+    size_t align = bytes >= MEMORY_HUGE ? MEMORY_HUGE : 0, all = bytes + align;
+    char *map = mmap(NULL, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (map == MAP_FAILED) return NULL;
+    if (!align) return map;
+    size_t before = (align - (uintptr_t)map % align) % align, after = all - before - bytes;
+    if (before) munmap(map, before);
+    if (after) munmap(map + before + bytes, after);
+    madvise(map + before, bytes, MADV_HUGEPAGE);
+    return map + before;
+}
+
+static void memory_unmap_large(memory_piece p) {
+    if (p.block) munmap(p.block, p.bytes);
+}
+#else
 static void *memory_map_large(size_t bytes) {
     void *block; /* posix_memalign: aligned_alloc would want the size to be a multiple of the alignment */
-    if (posix_memalign(&block, bytes >= MEMORY_HUGE ? MEMORY_HUGE : 4096, bytes)) return NULL;
-#if defined(__linux__) && defined(MADV_HUGEPAGE)
-    if (bytes >= MEMORY_HUGE) madvise(block, bytes, MADV_HUGEPAGE);
-#endif
-    return block;
+    return posix_memalign(&block, bytes >= MEMORY_HUGE ? MEMORY_HUGE : 4096, bytes) ? NULL : block;
 }
+
+static void memory_unmap_large(memory_piece p) { free(p.block); }
+#endif
 
 static void *memory_find_large(size_t *got) {
     pthread_mutex_lock(&memory_lock);
@@ -225,26 +257,29 @@ static void *memory_find_large(size_t *got) {
     return block;
 }
 
-/* The oldest block that waits, out of the list; NULL if there is none. */
-static void *memory_oldest(void) {
-    void *block = memory_n_large ? memory_large[0].block : NULL;
-    if (block) memory_large_remove(0);
-    return block;
+/* The oldest block that waits, out of the list; none (NULL) if there is none. */
+static memory_piece memory_oldest(void) {
+    memory_piece p = { NULL, 0 };
+    if (!memory_n_large) return p;
+    p = memory_large[0];
+    memory_large_remove(0);
+    return p;
 }
 
-/* One that must go before `bytes` more are mapped, or NULL. */
-static void *memory_surplus(int64_t bytes) {
+/* One that must go before `bytes` more are mapped, or none. */
+static memory_piece memory_surplus(int64_t bytes) {
     int64_t use = __atomic_load_n(&memory_in_use, __ATOMIC_RELAXED) + bytes;
     pthread_mutex_lock(&memory_lock);
     if (use > memory_high) memory_high = use;
     int64_t slack = memory_high / 8 > MEMORY_SLACK ? memory_high / 8 : MEMORY_SLACK;
-    void *block = use + memory_large_cached > memory_high + slack ? memory_oldest() : NULL;
+    bool over = use + memory_large_cached > memory_high + slack;
+    memory_piece p = over ? memory_oldest() : (memory_piece){ NULL, 0 };
     pthread_mutex_unlock(&memory_lock);
-    return block;
+    return p;
 }
 
 static void memory_make_room(int64_t bytes) {
-    for (void *block; (block = memory_surplus(bytes));) free(block);
+    for (memory_piece p; (p = memory_surplus(bytes)).block;) memory_unmap_large(p);
 }
 
 static void *memory_take_large(size_t bytes, size_t *got, bool *hit) {
@@ -277,12 +312,12 @@ void *gm__block_take(size_t bytes, size_t *got) {
 
 static void memory_give_large(void *block, size_t got) {
     pthread_mutex_lock(&memory_lock);
-    void *oldest = memory_n_large == MEMORY_LARGE_SLOTS ? memory_oldest() : NULL;
-    memory_large[memory_n_large].block = block;
-    memory_large[memory_n_large++].bytes = got;
+    memory_piece oldest = { NULL, 0 };
+    if (memory_n_large == MEMORY_LARGE_SLOTS) oldest = memory_oldest();
+    memory_large[memory_n_large++] = (memory_piece){ block, got };
     memory_large_cached += (int64_t)got;
     pthread_mutex_unlock(&memory_lock);
-    free(oldest);
+    memory_unmap_large(oldest);
 }
 
 void gm__block_give(void *block, size_t got) {
@@ -298,7 +333,7 @@ void gm_memory_trim(void) {
     pthread_mutex_lock(&memory_lock);
     for (int i = 0; i < MEMORY_CLASSES; i++)
         for (void *block; (block = memory_pop(&memory_free_list[i]));) free(block);
-    while (memory_n_large) free(memory_large[--memory_n_large].block);
+    while (memory_n_large) memory_unmap_large(memory_large[--memory_n_large]);
     memory_large_cached = memory_small_cached = memory_high = 0;
     pthread_mutex_unlock(&memory_lock);
 }
@@ -324,3 +359,6 @@ void gm_memory_reset_peak(void) {
     gm__counts all = gm__counts_of_all();
     __atomic_store_n(&memory_peak, memory_sum_in_use(&all), __ATOMIC_RELAXED);
 }
+
+#undef MEMORY_CHECKED
+#undef MEMORY_MAPS
