@@ -16,7 +16,7 @@ void **gm__map_find(const gm__map *m, const void *key) {
 }
 
 static bool map_grow(gm__map *m) {
-    gm__map big = { .n = m->n, .capacity = m->capacity ? 2 * m->capacity : 64 };
+    gm__map big = { .n = m->n, .capacity = m->capacity ? 2 * m->capacity : 16 };
     big.keys = gm_alloc((size_t)big.capacity * sizeof *big.keys);
     big.values = gm_alloc((size_t)big.capacity * sizeof *big.values);
     if (!big.keys || !big.values) {

@@ -73,6 +73,8 @@ static gm_tensor *gm__hard_swish_slope(gm_tensor *x) {
 
 /* ---- shapes and dtypes ---- */
 
+enum { EW_FEW = 64 };
+
 static const gm__ew *ew_of(const gm_op *op) { return op->extra; }
 
 /* The common case: every input is f32, or every one f64. */
@@ -121,19 +123,34 @@ static gm__loop_fn ew_function(const gm__ew *e, gm_dtype domain) {
     return *(gm__loop_fn const *)((const char *)gm__kernels() + e->kernel[ew_domain_index(domain)]);
 }
 
-/* The common small case: every operand dense, of one shape and of the domain itself. */
+static bool ew_lies_alike(const gm_tensor *t, const gm_tensor *y) {
+    if (t->shape.n != y->shape.n) return false;
+    for (int d = 0; d < t->shape.n; d++)
+        if (t->shape.d[d] != y->shape.d[d] || t->stride[d] != y->stride[d]) return false;
+    return true;
+}
+
+/* A value as n of them in the tile. */
+static const void *ew_repeat(const gm_tensor *t, int64_t n, double *tile) {
+    const char *from = gm__data(t);
+    size_t bytes = (size_t)gm__element_bytes(t->dtype);
+    for (int64_t i = 0; i < n; i++) memcpy((char *)tile + (size_t)i * bytes, from, bytes);
+    return tile;
+}
+
+/* The common small case: every operand of the domain itself, and dense, of one shape, or one value for a few. */
 static bool ew_run_dense(const gm_op_args *a, gm_tensor *y, gm__loop_fn f, gm_dtype domain) {
+    double tile[3][EW_FEW];
     const void *x[3];
-    if (y->dtype != domain) return false;
+    int64_t n = gm_shape_count(y->shape);
+    if (y->dtype != domain || n > 16384) return false;
     for (int i = 0; i < a->n_in; i++) {
         const gm_tensor *t = a->in[i];
-        if (t->dtype != domain || t->shape.n != y->shape.n) return false;
-        for (int d = 0; d < t->shape.n; d++)
-            if (t->shape.d[d] != y->shape.d[d] || t->stride[d] != y->stride[d]) return false;
-        x[i] = gm__data(t);
+        if (t->dtype != domain) return false;
+        if (ew_lies_alike(t, y)) x[i] = gm__data(t);
+        else if (n <= EW_FEW && gm_shape_count(t->shape) == 1) x[i] = ew_repeat(t, n, tile[i]);
+        else return false;
     }
-    int64_t n = gm_shape_count(y->shape);
-    if (n > 16384) return false;
     f(n, x, gm__data(y), a->attrs);
     return true;
 }
