@@ -1,8 +1,8 @@
 /* jpeg.c: JPEG pictures through libjpeg-turbo.
  *
  * The accurate integer transform is used, whose vector versions have the bits of its plain one. With `min_size` the
- * transform itself scales down (by 1/2, 1/4 or 1/8), which saves some of the cost of decoding. The library reports errors
- * by a long jump; everything that must be undone lies in one struct outside of the function that is jumped into.
+ * transform itself scales down (by 1/2, 1/4 or 1/8), which saves some of the cost of decoding. The library reports
+ * errors by a long jump; everything that must be undone lies in one struct outside of the function that is jumped into.
  * Damaged pixels are an error, not a warning: training data with gray halves is worse than a message. */
 #include "../math/fp.h"
 #include "image.h"
