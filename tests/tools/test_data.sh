@@ -102,6 +102,19 @@ expect 2 err '--augment: there is no "spin"; there are crop' train --augment fli
 expect 2 err '"8y8" is no size' train --image-size 8y8
 expect 1 err 'only pictures of a folder get another size' train --data "cifar10:$cifar" --image-size 8
 
+# ---- model files that say what cannot be ----
+forge() { # forge FROM TO PATTERN: eval of a model file in which FROM, of the same length, became TO
+    LC_ALL=C sed "s/$1/$2/" "$work/c.safetensors" >"$work/forged"
+    expect 1 err "$3" eval "$work/forged" --data "cifar10:$cifar"
+}
+forge '"gemel.resize":"cover"' '"gemel.resize":"other"' 'UNSUPPORTED: .*gemel.resize is "other", this version knows cover'
+forge '"gemel.input":"3 32 32"' '"gemel.input":"3 32 3x"' 'FORMAT: .*bad metadata: gemel.input is "3 32 3x"'
+forge '"gemel.input":"3 32 32"' '"gemel.input":"3 32  0"' 'FORMAT: .*bad metadata: gemel.input is "3 32  0"'
+forge '"gemel.model":"mlp"' '"gemel.model":"mlq"' 'VALUE: zoo: there is no "mlq"'
+forge '"gemel.model"' '"gemel.nodel"' 'FORMAT: .*no gemel.model: not a model of'
+forge 'airplane.nauto' 'airplane__auto' 'SHAPE'
+forge '"gemel.scaling":"0' '"gemel.scaling":"x' 'FORMAT: .*bad metadata: gemel.scaling is "x'
+
 # ---- a table: the class is where the point lies; columns of very different sizes, one of them constant ----
 table() { # table HEADER NAME NAME
     awk -v header="$1" -v low="$2" -v high="$3" 'BEGIN {

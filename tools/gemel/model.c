@@ -141,6 +141,9 @@ static bool read_columns(model_file *f, const char *path) {
 
 static bool read_scaling(model_file *f, const char *path) {
     const char *text = need(f, path, "gemel.scaling");
+    const char *resize = gm_pack_has(f->metadata, "gemel.resize") ? gm_get_text(f->metadata, "gemel.resize") : "cover";
+    if (gm_ok() && strcmp(resize, "cover"))
+        return gm_fail(GM_ERROR_UNSUPPORTED, "%s: gemel.resize is \"%.60s\", this version knows cover", path, resize);
     return gm_ok() && ((sscanf(text, "%lf %lf", &f->form.mean, &f->form.std) == 2 && f->form.std > 0) ||
                        bad(path, "gemel.scaling", text));
 }
