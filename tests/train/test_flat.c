@@ -18,7 +18,15 @@ static int64_t malloced(void) {
 #endif
 }
 
+/* 0 under sanitizers, which keep what is freed for a while. */
 static int64_t resident_kib(void) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    return 0;
+#elif defined(__has_feature)
+#  if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+    return 0;
+#  endif
+#endif
     char line[256];
     long kib = 0;
     FILE *f = fopen("/proc/self/status", "r");
