@@ -63,19 +63,23 @@ static gm_tensor view_without_ones(const gm_tensor *x) {
     return t;
 }
 
+static bool reshape_walks(const gm_tensor *x, const gm_shape *shape, int64_t *stride) {
+    gm_tensor dense = view_without_ones(x);
+    return reshape_strides(&dense, shape, stride);
+}
+
 static bool reshape_kernel(const gm_op_args *a, gm_tensor **out) {
     gm_tensor *x = a->in[0];
     gm_spec spec;
-    if (reshape_infer(a, &spec) < 0) return false;
     int64_t stride[GM_MAX_DIMS];
-    gm_tensor dense = view_without_ones(x);
-    bool empty = gm_shape_count(x->shape) == 0;
-    if (!empty && !reshape_strides(&dense, &spec.shape, stride)) {
+    if (reshape_infer(a, &spec) < 0) return false;
+    bool row_major = gm_is_contiguous(x);
+    if (!row_major && !reshape_walks(x, &spec.shape, stride)) {
         x = gm_contiguous(x);
-        empty = true; /* row-major strides are right */
+        row_major = true;
     }
     out[0] = x ? gm__tensor_over(x->storage, x->offset, &spec.shape, x->dtype) : NULL;
-    if (out[0] && !empty) memcpy(out[0]->stride, stride, (size_t)spec.shape.n * sizeof *stride);
+    if (out[0] && !row_major) memcpy(out[0]->stride, stride, (size_t)spec.shape.n * sizeof *stride);
     return out[0] != NULL;
 }
 
