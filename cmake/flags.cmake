@@ -2,8 +2,11 @@
 set(CMAKE_C_STANDARD 11)
 set(CMAKE_C_EXTENSIONS ON)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
-set(CMAKE_C_FLAGS_RELEASE "-O3 -DNDEBUG")
-set(CMAKE_C_FLAGS_DEBUG "-O1 -g -fno-omit-frame-pointer")
+# CMake's own -O3 -DNDEBUG for releases stays, unless somebody asks for other flags on its command line (tools/matrix.sh).
+set(GEMEL_RELEASE_FLAGS "-O3 -DNDEBUG")
+if(CMAKE_C_FLAGS_DEBUG STREQUAL "-g")
+  set(CMAKE_C_FLAGS_DEBUG "-O1 -g -fno-omit-frame-pointer")
+endif()
 
 # The numerics contract is held by fp.h and by explicit fma; these flags say the same to the whole translation unit
 # (-ffp-contract) or lift what stands in the way of vectors and changes no value (the others).

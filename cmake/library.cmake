@@ -10,6 +10,13 @@ if(GEMEL_FUZZ) # the targets are readers; instrumented kernels take minutes to c
   set_source_files_properties(${kernels} PROPERTIES COMPILE_OPTIONS -fno-sanitize=all)
 endif()
 
+# What is no kernel waits for memory, not for arithmetic: smaller code is better there.
+if(CMAKE_C_FLAGS_RELEASE STREQUAL GEMEL_RELEASE_FLAGS)
+  set(others ${GEMEL_SOURCES})
+  list(FILTER others EXCLUDE REGEX "/src/(kernels/|all\\.c$)")
+  set_property(SOURCE ${others} APPEND PROPERTY COMPILE_OPTIONS $<$<CONFIG:Release>:-O2>)
+endif()
+
 add_library(gemel_objects OBJECT ${GEMEL_SOURCES})
 set_target_properties(gemel_objects PROPERTIES POSITION_INDEPENDENT_CODE ON C_VISIBILITY_PRESET hidden)
 target_include_directories(gemel_objects PUBLIC include PRIVATE src)

@@ -50,10 +50,21 @@ fail() {
     echo "FAILED: $*"
 }
 
+has_level() { # every command of a build directory has this level of optimisation and no other
+    local commands
+    commands=$(grep '"command"' "$1/compile_commands.json")
+    if grep -qv -- " $2 " <<<"$commands" || grep -oE -- ' -O[^ ]* ' <<<"$commands" | grep -qv -- " $2 "; then
+        echo "not every file of $1 is compiled with $2"
+        return 1
+    fi
+}
+
 build_one() {
+    local level=${1#*-}
+    [ "$level" = all ] && level=O2
     # shellcheck disable=SC2046
     cmake -G Ninja -S . -B "$root/$1" $(flags_of "$1") -DCMAKE_BUILD_TYPE=Release -DGEMEL_COMMAND=OFF -DGEMEL_STATIC=OFF \
-        >"$root/$1.log" 2>&1 && ninja -C "$root/$1" -j "$jobs" $target >>"$root/$1.log" 2>&1
+        >"$root/$1.log" 2>&1 && has_level "$root/$1" "-$level" >>"$root/$1.log" && ninja -C "$root/$1" -j "$jobs" $target >>"$root/$1.log" 2>&1
 }
 
 run_one() { # run_one CONFIGURATION ISA: an instruction set, or `tables`
