@@ -1,8 +1,7 @@
 /* bench_map.c: nanoseconds per element of every scalar function, arrays in the first-level cache, one thread, for each
  * instruction set; the smallest of many runs. Arguments name functions (default: all). */
 #include "math/fp.h"
-#include "kernels/kernels.h"
-#include "math/list.h"
+#include "math/maps.h"
 
 #include <stdio.h>
 #include <time.h>
@@ -44,7 +43,7 @@ static double least(double a, double b) { return a < b ? a : b; }
     if (is_wanted(name)) {                                                                                             \
         printf("%-12s", name);                                                                                         \
         for (int i = 0; i < 4; i++) {                                                                                  \
-            const gm_kernels *k = gm__kernels_by_name(isas[i]);                                                        \
+            const map_table *k = maps_by_name(isas[i]);                                                        \
             if (!k) continue;                                                                                          \
             TIME(k->call32);                                                                                           \
             TIME(k->call64);                                                                                           \
@@ -63,7 +62,7 @@ int main(int argc, char **argv) {
     }
     printf("%-12s", "ns");
     for (int i = 0; i < 4; i++)
-        if (gm__kernels_by_name(isas[i])) printf("%9.6s%9s", isas[i], "f64");
+        if (maps_by_name(isas[i])) printf("%9.6s%9s", isas[i], "f64");
     printf("\n");
     GM_MATH_UNARY(ROW1)
     GM_MATH_BINARY(ROW2)

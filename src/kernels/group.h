@@ -1,5 +1,9 @@
 /* group.h: compile one group of templates (GM_GROUP, GM_TEMPLATES) for every instruction set of this machine's family,
- * and define gm__fill_GROUP, which writes the group's part of the table for an instruction set. */
+ * and define gm__fill_GROUP, which writes the group's part of the table (GM_TABLE, else gm_kernels) for an instruction
+ * set. */
+#ifndef GM_TABLE
+#  define GM_TABLE gm_kernels
+#endif
 
 /* An unsigned instance of a template may compare with 0; loops over doubles that call a scalar function are said to be
  * independent, and need not vectorise. */
@@ -25,8 +29,8 @@
 #undef GM_ISA_PLAIN
 #pragma GCC diagnostic pop
 
-bool GM__PASTE(gm__fill, GM_GROUP)(gm_kernels *k, gm_isa_id isa);
-bool GM__PASTE(gm__fill, GM_GROUP)(gm_kernels *k, gm_isa_id isa) {
+bool GM__PASTE(gm__fill, GM_GROUP)(GM_TABLE *k, gm_isa_id isa);
+bool GM__PASTE(gm__fill, GM_GROUP)(GM_TABLE *k, gm_isa_id isa) {
     switch (isa) {
 #if defined(__x86_64__) || defined(__i386__)
     case GM__ISA_AVX512: GM__PASTE3(fill, avx512, GM_GROUP)(k); return true;
@@ -39,4 +43,5 @@ bool GM__PASTE(gm__fill, GM_GROUP)(gm_kernels *k, gm_isa_id isa) {
     }
 }
 #undef GM_GROUP
+#undef GM_TABLE
 #undef GM_TEMPLATES

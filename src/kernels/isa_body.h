@@ -4,7 +4,7 @@
 #include "integer.h"
 #include GM_TEMPLATES
 
-static void GM_K(fill)(gm_kernels *k) {
+static void GM_K(fill)(GM_TABLE *k) {
     k->name = GM__STRING(GM_ISA);
     k->vector_bytes = GM_VBYTES;
 #define GM_KERNEL(ret, name, args) k->name = GM_K(name);

@@ -18,6 +18,7 @@
     GM_KERNEL(void, norm_softmax_rows_grad_##S, (int64_t rows, int64_t n, int logarithm, const void *g,                \
               const void *y, void *dx))                                                                                \
     GM_KERNEL(void, norm_softmax_stats_##S, (int64_t rows, int64_t n, const void *x, void *stats, void *work))         \
+    GM_KERNEL(void, norm_logs_##S, (int64_t n, const void *x, void *y))                                                \
     GM_KERNEL(void, norm_cross_entropy_grad_##S, (int64_t rows, int64_t n, const void *x, const void *stats,           \
               const int64_t *target, const void *g, void *dx))                                                         \
     GM_KERNEL(void, norm_ctc_alpha_##S, (const gm_ctc_job *job, int64_t n0, int64_t n1))                               \

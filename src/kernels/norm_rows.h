@@ -236,6 +236,14 @@ static void NR(softmax_stats)(int64_t rows, int64_t n, const void *from, void *s
     }
 }
 
+/* y[i] = log(x[i]); y may be x. */
+static void NR(logs)(int64_t n, const void *from, void *to) {
+    const NR_T *x = from;
+    NR_T *y = to;
+    NR_INDEPENDENT
+    for (int64_t i = 0; i < n; i++) y[i] = NR_LOG(x[i]);
+}
+
 /* dx[i, :] = exp(x - m) / s * g[i], less g[i] at the target; 0 where the target is negative. */
 static void NR(cross_entropy_grad)(int64_t rows, int64_t n, const void *xv, const void *stats, const int64_t *target,
                                    const void *gv, void *to) {

@@ -1,4 +1,3 @@
 /* templates_base.h: the templates of the group "base" (no include guard: see kernels.h). */
-#include "map.h"
 #include "probe.h"
 #include "convert.h"

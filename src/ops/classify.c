@@ -137,7 +137,7 @@ static void nll_grad_range(void *env, int64_t begin, int64_t end) {
     static void nll_losses_##S(const nll_job *j, int64_t rows, T *y) {                                                 \
         const T *x = (const T *)j->x, *stats = (const T *)j->stats;                                                    \
         for (int64_t i = 0; i < rows; i++) y[i] = stats[2 * i + 1];                                                    \
-        gm__kernels()->map_log_##S(rows, y, y);                                                                        \
+        gm__kernels()->norm_logs_##S(rows, y, y);                                                                     \
         for (int64_t i = 0; i < rows; i++)                                                                             \
             y[i] = j->label[i] < 0 ? 0 : -((x[i * j->n + j->label[i]] - stats[2 * i]) - y[i]);                         \
     }

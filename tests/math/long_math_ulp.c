@@ -7,10 +7,9 @@
  * the others see stratified samples, against long double. Exits with 1 if an error exceeds what functions.h promises.
  */
 #include "math/fp.h"
-#include "kernels/kernels.h"
-#include "math/list.h"
 #include "functions.h"
 #include "inputs.h"
+#include "maps.h"
 #include "reference.h"
 
 #include <pthread.h>
@@ -191,12 +190,12 @@ static void page_unary32(void) {
         "compiler, optimisation level and instruction set (`tests/math/hashes.txt`).\n\n"
         "## One argument, f32: %s\n\n%s",
         which, table_head);
-#define EXHAUSTIVE(f) row_exhaustive(#f, (job){ .map = gm__kernels()->map_##f##_f32, .exact = d_##f });
+#define EXHAUSTIVE(f) row_exhaustive(#f, (job){ .map = maps()->map_##f##_f32, .exact = d_##f });
     GM_MATH_UNARY(EXHAUSTIVE)
 }
 
 static void page_sampled(void) {
-    const gm_kernels *k = gm__kernels();
+    const map_table *k = maps();
     input_fill(SAMPLES, in32, in32b, in64, in64b);
     fprintf(page, "\n## Two arguments, f32: %d stratified samples\n\n%s", SAMPLES, table_head);
 #define BINARY32(f)                                                                                                    \

@@ -4,10 +4,9 @@
  * is a change of numerics). */
 #include "math/fp.h"
 #include "check.h"
-#include "kernels/host.h"
-#include "math/list.h"
 #include "functions.h"
 #include "inputs.h"
+#include "maps.h"
 #include "reference.h"
 
 #include <float.h>
@@ -80,21 +79,21 @@ static void check_error(const char *name, ref1 *f, ref2 *g, int is64) {
 
 /* ---- all functions, all tables ---- */
 
-typedef void runner(const gm_kernels *k);
+typedef void runner(const map_table *k);
 
 static void test_function(const char *name, runner *run, ref1 *f, ref2 *g) {
     static const char *const isas[] = { "avx512", "avx2", "neon", "plain" };
     uint64_t want32 = 0, want64 = 0;
     int known = recorded(name, &want32, &want64);
     if (test_generate) {
-        run(gm__kernels());
+        run(maps());
         printf("%s %016llx %016llx\n", name, (unsigned long long)hash_bits(out32, N, 4),
                (unsigned long long)hash_bits(out64, N, 8));
         return;
     }
     CHECK(known, "%s is not in hashes.txt", name);
     for (int i = 0, seen = 0; i < 4; i++) {
-        const gm_kernels *k = gm__kernels_by_name(isas[i]);
+        const map_table *k = maps_by_name(isas[i]);
         if (!k) continue;
         run(k);
         if (!seen++) check_error(name, f, g, 0), check_error(name, f, g, 1);
@@ -104,12 +103,12 @@ static void test_function(const char *name, runner *run, ref1 *f, ref2 *g) {
 }
 
 #define RUN1(f)                                                                                                        \
-    static void run_##f(const gm_kernels *k) {                                                                         \
+    static void run_##f(const map_table *k) {                                                                         \
         k->map_##f##_f32(N, in32, out32);                                                                              \
         k->map_##f##_f64(N, in64, out64);                                                                              \
     }
 #define RUN2(f)                                                                                                        \
-    static void run_##f(const gm_kernels *k) {                                                                         \
+    static void run_##f(const map_table *k) {                                                                         \
         k->map_##f##_f32(N, in32, in32b, out32);                                                                       \
         k->map_##f##_f64(N, in64, in64b, out64);                                                                       \
     }

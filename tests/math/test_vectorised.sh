@@ -1,22 +1,22 @@
 #!/bin/sh
 # test_vectorised.sh: every f32 scalar function, in a plain loop, was compiled into vector instructions. Reads the
-# disassembly of the loops of kernels/map.h as this build made them (-O3, x86-64): each must do its arithmetic in
+# disassembly of the loops of tests/math/maps_template.h as this build made them (-O3, x86-64): each must do its arithmetic in
 # 256-bit or 512-bit registers and call nothing.
 set -eu
 build=${GEMEL_BUILD:-build}
-object=$build/CMakeFiles/gemel_objects.dir/src/kernels/group_base.c.o
+object=$build/CMakeFiles/test_math.dir/tests/math/test_math.c.o
 skip() { echo "SKIPPED: $1"; exit 0; }
 
 [ "$(uname -m)" = x86_64 ] || skip "not x86-64"
 command -v objdump >/dev/null || skip "no objdump (apt-get install binutils)"
 [ -f "$object" ] || skip "no $object"
-grep -q 'group_base\.c"' "$build/compile_commands.json" || skip "no compile command"
-grep 'command.*group_base\.c' "$build/compile_commands.json" | grep -q -- ' -O3 ' || skip "not an -O3 build"
-grep 'command.*group_base\.c' "$build/compile_commands.json" | grep -q -- '-fsanitize' && skip "a sanitizer build"
+grep -q 'test_math\.c"' "$build/compile_commands.json" || skip "no compile command"
+grep 'command.*test_math\.c' "$build/compile_commands.json" | grep -q -- ' -O3 ' || skip "not an -O3 build"
+grep 'command.*test_math\.c' "$build/compile_commands.json" | grep -q -- '-fsanitize' && skip "a sanitizer build"
 
 names=$(sed -n '/GM_MATH_UNARY\|GM_MATH_BINARY/,/^$/p' src/math/list.h | grep -o 'X([a-z0-9_]*)' | sed 's/X(\(.*\))/\1/')
 objdump -d --no-show-raw-insn "$object" | awk -v names="$names" '
-    /^[0-9a-f]+ <.*>:$/ { name = $2; gsub(/[<>:]|_base/, "", name); next }
+    /^[0-9a-f]+ <.*>:$/ { name = $2; gsub(/[<>:]|_maps/, "", name); next }
     name !~ /^map_.*_f32_avx/ { next }
     $2 ~ /^call/ { calls[name]++ }
     $0 !~ /%[yz]mm/ { next }

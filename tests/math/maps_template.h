@@ -1,7 +1,6 @@
-/* map.h: every scalar function over an array, y[i] = f(x[i]), out[i] = f(x[i], y[i]); the way to reach them at run time
- * (tests, host-side code through kernels/host.h). Output and input may be the same array, but not overlap
- * otherwise. */
-#include "../math/list.h"
+/* maps_template.h: every scalar function over an array, y[i] = f(x[i]), out[i] = f(x[i], y[i]), as a template of
+ * kernels (kernels/kernels.h). Output and input may be the same array, but not overlap otherwise. */
+#include "math/list.h"
 #ifdef GM_KERNEL_DECLARE
 #  define GM__MAP1(f)                                                                                                  \
       GM_KERNEL(void, map_##f##_f32, (int64_t n, const float *x, float *y))                                            \
