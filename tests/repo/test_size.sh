@@ -8,6 +8,7 @@ library=$(ls "$build"/libgemel.so.*.*.* 2>/dev/null | head -1)
 [ -n "$library" ] || skip "no shared library in $build"
 command -v strip >/dev/null || skip "no strip (apt-get install binutils)"
 grep -q '^CMAKE_BUILD_TYPE:STRING=Release' "$build/CMakeCache.txt" || skip "not a release build"
+grep -q "^CMAKE_C_COMPILER:.*clang" "$build/CMakeCache.txt" && skip "the limit is that of GCC's code"
 copy=$(mktemp)
 trap 'rm -f "$copy"' EXIT
 strip -o "$copy" "$library"
