@@ -3,7 +3,7 @@
  * Small blocks (up to 1 MiB) come in size classes, four per power of two, each with a free list: taking one is a pop.
  * Large ones are aligned to 2 MiB, so that the kernel can back them with huge pages, and wait in a list, to be used
  * again only where at most an eighth would be wasted. What is held, in use or waiting, grows only when a large block is
- * mapped; then the oldest of those that wait are freed until all is below a bound little above the most ever in use. So
+ * mapped; then the oldest of those that wait are freed until all is below the most ever in use and a quarter. So
  * a training step finds the blocks of the one before, and the process is not much larger than without a cache. Blocks
  * up to 64 KiB go through a short list of the context first, which needs no lock. */
 #include "../math/fp.h"
@@ -271,7 +271,7 @@ static memory_piece memory_surplus(int64_t bytes) {
     int64_t use = __atomic_load_n(&memory_in_use, __ATOMIC_RELAXED) + bytes;
     pthread_mutex_lock(&memory_lock);
     if (use > memory_high) memory_high = use;
-    int64_t slack = memory_high / 8 > MEMORY_SLACK ? memory_high / 8 : MEMORY_SLACK;
+    int64_t slack = memory_high / 4 > MEMORY_SLACK ? memory_high / 4 : MEMORY_SLACK;
     bool over = use + memory_large_cached > memory_high + slack;
     memory_piece p = over ? memory_oldest() : (memory_piece){ NULL, 0 };
     pthread_mutex_unlock(&memory_lock);
