@@ -19,7 +19,7 @@ LETTERS = {("F", 16): "e", ("F", 32): "f", ("F", 64): "d", ("S", 8): "b", ("S", 
 
 def dtype_of(number):
     """(name, bits, kind) from the library's own table."""
-    row = gdb.lookup_static_symbol("dtype_table").value()[number]
+    row = gdb.parse_and_eval("gm__dtype_table")[number]
     return row["name"].string(), int(row["bits"]), chr(int(row["kind"]) & 255)
 
 
@@ -64,7 +64,7 @@ def elements_of(tensor):
     """The first elements in row-major order, and whether there are more."""
     name, bits, kind = dtype_of(int(tensor["dtype"]))
     sizes = sizes_of(tensor["shape"])
-    if bits < 8 or is_null(tensor["storage"]):
+    if bits < 8 or is_null(tensor["storage"]) or is_null(tensor["storage"]["data"]):
         return [], False
     start = int(tensor["storage"]["data"]) + int(tensor["offset"]) * bits // 8
     strides = [int(tensor["stride"][i]) for i in range(len(sizes))]
@@ -93,6 +93,8 @@ class TensorPrinter:
         words = [summary(t)]
         if is_null(t["storage"]):
             words.append("(no values: a ghost)")
+        elif not is_null(t["storage"]["rows"]):
+            words.append("(a few rows, the others 0)")
         if bool(t["requires_grad"]):
             words.append("requires_grad")
         if not is_null(t["node"]):
