@@ -268,7 +268,7 @@ bool gm__copy(const gm_shape *shape, const gm__operand *from, const gm__operand 
     gm_dtype domain = gm__domain(a.dtype);
     if (a.dtype == b.dtype) a.dtype = b.dtype = domain = loop_raw(a.dtype);
     else if (a.dtype == gm__domain(a.dtype)) domain = a.dtype; /* one conversion, on the way out */
-    else if (gm__domain(b.dtype) == b.dtype) domain = b.dtype; /* one conversion, on the way in */
+    else if (domain && gm__domain(b.dtype) == b.dtype) domain = b.dtype; /* one conversion, on the way in */
     if (!domain || !gm__element_bytes(b.dtype) || !gm__domain(b.dtype))
         return gm_fail(GM_ERROR_DTYPE, "copy: %s to %s", gm_dtype_name(from->dtype), gm_dtype_name(to->dtype));
     gm__loop(identity[gm__element_bytes(domain)], domain, shape, 1, &a, &b, NULL, 300);

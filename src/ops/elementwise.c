@@ -83,13 +83,19 @@ static bool ew_is_plain(const gm_op_args *a, int skip, char takes) {
     if ((d != GM_F32 && d != GM_F64) || takes == 'I') return false;
     for (int i = skip + 1; i < a->n_in; i++)
         if (a->in[i]->dtype != d) return false;
-    return true;
+    return !skip || a->in[0]->dtype != GM_STRING;
+}
+
+static bool ew_no_number(const gm_op_args *a, gm_dtype d) {
+    return gm_fail(GM_ERROR_DTYPE, "%s: %s is not a number", a->op->name, gm_dtype_name(d));
 }
 
 static bool ew_dtype(const gm_op_args *a, gm_dtype *dtype) {
     const gm__ew *e = ew_of(a->op);
     int skip = e->gives == GM__EW_COND;
     if (ew_is_plain(a, skip, e->takes)) return *dtype = a->in[skip]->dtype, true;
+    for (int i = 0; i < a->n_in; i++)
+        if (!gm__domain(a->in[i]->dtype)) return ew_no_number(a, a->in[i]->dtype);
     gm_dtype d = gm__promote_tensors(a->in + skip, a->n_in - skip);
     if (e->takes == 'F' && !gm_is_float(d)) d = GM_F32;
     if (e->takes == 'I' && gm_is_float(d))
@@ -100,7 +106,6 @@ static bool ew_dtype(const gm_op_args *a, gm_dtype *dtype) {
             if (attrs->p[i] != floor(attrs->p[i])) d = GM_F32;
         if (d == GM_BOOL) d = GM_I64;
     }
-    if (!gm__domain(d)) return gm_fail(GM_ERROR_DTYPE, "%s: %s is not a number", a->op->name, gm_dtype_name(d));
     *dtype = d;
     return true;
 }
