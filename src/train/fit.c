@@ -46,6 +46,18 @@ static const char *fit_bad_parameter(const gm__fit_run *r) {
     return NULL;
 }
 
+/* The name of an entry of the batch that has a NaN or an infinity, NULL if none has. */
+static const char *fit_bad_input(gm_pack *all) {
+    for (int64_t i = 0; gm_ok() && i < gm_pack_count(all); i++) {
+        gm_tensor *t = gm_pack_at(all, i);
+        const char *bad = t ? NULL : fit_bad_input(gm_pack_child(all, i));
+        if (bad) return bad;
+        if (t && gm_is_float(gm_dtype_of(t)) && !(gm_item(gm_sum(gm_mul_scalar(t, 0))) == 0))
+            return gm_pack_name(all, i);
+    }
+    return NULL;
+}
+
 /* The loss is not finite: the batch once more, with every operation looked at, to say which one made the NaN. */
 static bool fit_explain(gm__fit_run *r, const gm_batch *b, double loss, uint64_t seed, uint64_t count) {
     char why[900] = "a smaller learning rate?";
@@ -61,9 +73,10 @@ static bool fit_explain(gm__fit_run *r, const gm_batch *b, double loss, uint64_t
         gm_set_anomaly(false);
         if (!gm_ok()) snprintf(why, sizeof why, "%.890s", gm_error_message());
     }
+    if (!bad && (bad = fit_bad_input(b->all))) snprintf(why, sizeof why, "the batch's \"%s\" is not finite", bad);
     gm_error_clear();
-    return gm_fail(GM_ERROR_NUMERIC, "fit: the loss is %g at step %lld (epoch %lld, batch %lld): %s", loss,
-                   (long long)r->step, (long long)b->epoch, (long long)b->index, why);
+    return gm_fail(GM_ERROR_NUMERIC, "fit: the loss is %g at step %lld (epoch %lld, batch %lld): %s",
+                   isnan(loss) ? NAN : loss, (long long)r->step, (long long)b->epoch, (long long)b->index, why);
 }
 
 /* Forward and backward over a batch or a part of one. */
@@ -217,10 +230,13 @@ static bool fit_check_monitor(const gm__fit_run *r) {
 /* Every number of the epoch, and the sums made ready for the next. Metrics have one set of sums: the training's are
  * read before the validation begins. */
 static bool fit_measure(gm__fit_run *r, gm_epoch *e) {
+    if (!r->sums.count) return gm_fail(GM_ERROR_VALUE, "fit: the data set has no examples: an epoch without a batch");
     e->train = gm__fit_metrics(&r->sums);
     gm__logs_values(r, "", &e->train, &r->sums);
     fit_reset_metrics(r);
     if (!fit_validate(r, e)) return false;
+    if (r->a->validation && !e->validation.count)
+        return gm_fail(GM_ERROR_VALUE, "fit: the validation set has no examples");
     if (e->validation.count) gm__logs_values(r, "val_", &e->validation, &r->validation);
     gm__logs_value(r, "lr", r->lr);
     fit_reset_metrics(r);

@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-#include "../check.h"
+#include "../check_error.h"
 #include "../nn/dense.h"
 
 enum { N = 300 };
@@ -72,6 +72,24 @@ static void a_loss_that_is_nan(void) {
     CHECK(!memcmp(before, after, sizeof before));
 }
 
+/* Not the net's fault: the message names the entry. And nothing to learn from is no success. */
+static void data_that_cannot_be_learned(void) {
+    GM_SCOPE(s);
+    gm_module *net = gm_nn_linear(3, 2);
+    gm_tensor *labels = gm_zeros(GM_SHAPE(4), GM_I64), *none = gm_zeros(GM_SHAPE(0, 3), GM_F32);
+    gm_dataset *nan = gm_dataset_of(gm_full(GM_SHAPE(4, 3), NAN, GM_F32), labels);
+    gm_dataset *fine = gm_dataset_of(gm_ones(GM_SHAPE(4, 3), GM_F32), labels);
+    gm_dataset *empty = gm_dataset_of(none, gm_zeros(GM_SHAPE(0), GM_I64));
+    CHECK(!gm_fit(net, nan, .quiet = 1) &&
+          fails_with(GM_ERROR_NUMERIC, "nan at step 0 (epoch 0, batch 0): the batch's \"x\" is not finite"));
+    CHECK(!gm_fit(net, empty, .quiet = 1) && fails_with(GM_ERROR_VALUE, "the data set has no examples"));
+    CHECK(!gm_fit(net, gm_dataset_batch(fine, 8, .drop_last = 1), .quiet = 1) &&
+          fails_with(GM_ERROR_VALUE, "an epoch without a batch"));
+    CHECK(!gm_fit(net, fine, .validation = empty, .quiet = 1) &&
+          fails_with(GM_ERROR_VALUE, "the validation set has no examples"));
+    CHECK(gm_fit(net, fine, .batch_size = 1000000000, .quiet = 1), "%s", gm_error_message());
+}
+
 static void shuffling(void) {
     GM_SCOPE(s);
     gm_tensor *i = gm_arange(0, 10, 1, GM_I64);
@@ -96,6 +114,7 @@ static void shuffling(void) {
 int main(void) {
     RUN(learns_the_same_for_any_threads);
     RUN(a_loss_that_is_nan);
+    RUN(data_that_cannot_be_learned);
     RUN(shuffling);
     return check_done();
 }
