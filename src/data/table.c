@@ -35,6 +35,9 @@ static bool table_copy(const table *t, const char *name, float *to, int64_t stri
         if (missing && !t->args.missing.set)
             return gm_fail(GM_ERROR_VALUE, "%s: column \"%s\" has no value in row %lld (missing can be filled)",
                            t->source, name, (long long)i + 1);
+        if (from[i] - from[i] != 0 && !missing)
+            return gm_fail(GM_ERROR_VALUE, "%s: column \"%s\" in row %lld is %g as f32", t->source, name,
+                           (long long)i + 1, (double)from[i]);
         to[i * stride] = missing ? (float)t->args.missing.v : from[i];
     }
     return from != NULL;

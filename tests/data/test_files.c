@@ -221,6 +221,8 @@ static void bad_tables(void) {
         { "a,b\n1,0\nx,1\n", "column \"a\" is text, to learn from it numbers are needed: row 1 has \"1\"",
           GM_ERROR_VALUE },
         { "a,b\n1,0\n,1\n", "column \"a\" has no value in row 2", GM_ERROR_VALUE },
+        { "a,b\n1,0\n-inf,1\n", "column \"a\" in row 2 is -inf as f32", GM_ERROR_VALUE },
+        { "a,b\n1e39,0\n1,1\n", "column \"a\" in row 1 is inf as f32", GM_ERROR_VALUE },
         { "a,b\n1,0.5\n2,\n", "column \"b\" has no value in row 2", GM_ERROR_VALUE },
         { "b\nx\ny\n", "no column to learn from", GM_ERROR_VALUE },
         { "a,b\n1,2\n3\n", "line 3 has 1 columns", GM_ERROR_FORMAT },

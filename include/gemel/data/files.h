@@ -44,8 +44,8 @@ typedef struct {
 } gm_table_args;
 /* The columns of a table, such as gm_load_csv gives: x f32 [N, F], y. A label of text or of integers from 0 is a class:
  * y i64 [N] with the texts, sorted, or the numbers as names; any other number is a target: y f32 [N]. Errors: VALUE
- * names the column and row that is no number, has no value, has a label below 0 or one that .classes lacks; INDEX for a
- * column that is not there. */
+ * names the column and row that is no number or infinite, has no value, has a label below 0 or one that .classes lacks;
+ * INDEX for a column that is not there. */
 GM_API gm_dataset *gm_table_dataset_with(gm_pack *table, const gm_table_args *args);
 /* Columns of a table by name -> f32 [N, names]. `source` and `missing` as above. */
 GM_API gm_tensor *gm_table_numbers(gm_pack *table, gm_tensor *names, const char *source, gm_real missing);
