@@ -111,6 +111,7 @@ expect 2 err 'did you mean "multistep"' train --schedule mulistep
 expect 2 err '"3,2" is not a list of epochs' train --schedule multistep --milestones 3,2
 expect 2 err 'multistep needs --milestones' train --schedule multistep
 expect 1 err 'cannot write .*: Is a directory' train --model mlp --data "mnist:$data" --out "$work"
+expect 1 err 'cannot write : No such' train --model mlp --data "mnist:$data" --out ''
 check '[ ! -s "$work/out" ]' # before the training, not after it
 expect 2 err 'momentum is for --optimizer sgd and rmsprop' train --momentum 0.9
 expect 2 err 'step-size is for --schedule step' train --schedule cosine --step-size 3
@@ -131,7 +132,7 @@ expect 0 out '^  1  *[0-9.]* %$' predict "$model" "$work/picture.png" --top 1
 check '[ $(wc -l <"$work/out") -eq 2 ]'
 expect 0 out '"top": \[{"class": "1", "share": [0-9.]*}, {.*}, {.*}, {.*}\]}$' predict "$model" "$work/picture.png" \
     --top 4 --json
-expect 1 err 'there are 256 images' sample --data "mnist:$data" --index 256 --out "$work/x.png"
+expect 1 err 'index 256: there are 256 images' sample --data "mnist:$data" --index 256 --out "$work/x.png"
 
 expect 0 out '^gemel.model: "mlp"$' inspect "$model"
 check 'grep -q "^1.weight  *f32  *\[256, 784\]$" "$work/out"'
@@ -194,6 +195,11 @@ check '[ $code -eq 1 ]'
 check 'grep -q "IO: .*cannot write $work/full/[a-z]*.safetensors: .*arge" "$work/err"'
 check 'cmp -s "$work/before" "$work/full/last.safetensors"'
 expect 0 out '^epoch 2' $full --epochs 2 --resume
+if [ -e /dev/full ]; then # the results cannot be read by anyone, the model is there
+    "$GEMEL" train --model mlp --data "mnist:$data" --json --quiet --out "$work/unread" >/dev/full 2>"$work/err"
+    code=$?
+    check '[ $code -eq 1 ] && grep -q "standard output: No space left" "$work/err" && [ -s "$work/unread" ]'
+fi
 [ ! -e /dev/full ] || expect 1 err 'IO: .*cannot write /dev/full' train --model mlp --data "mnist:$data" --out /dev/full
 
 head -c 5000 "$work/keep/last.safetensors" >"$work/cut"
@@ -228,6 +234,16 @@ expect 1 err 'cannot make the directory /dev/null/x' train --model mlp --data "m
 expect 1 err 'IO: .*cannot make the directory /dev/null' train --model mlp --data "mnist:$data" --logdir /dev/null/x
 expect 1 err 'IO: .*cannot make the directory /dev/null' train --model mlp --data "mnist:$data" --csv /dev/null/x
 expect 1 err 'cannot write .*/no/such/folder' train --data "mnist:$data" --model mlp --out "$work/no/such/folder/m"
+# A model that learned too fast: its numbers are none, and JSON has no word for that.
+expect 0 out '"val_loss": null' train --model mlp --data "mnist:$data" --batch-size 256 --lr 1e9 --weight-decay 1e9 --json \
+    --out "$work/wild"
+expect 0 out '^{"loss": null, ' eval "$work/wild" --data "mnist:$data" --json
+expect 1 err 'NUMERIC: predict: .*picture.png: what the model gives is not finite' \
+    predict "$work/wild" "$work/picture.png" --json
+cp "$data/train-images-idx3-ubyte" "$data/train-labels-idx1-ubyte" "$work/bad"
+printf '\000\000\010\003\000\000\000\000\000\000\000\034\000\000\000\034' >"$work/bad/t10k-images-idx3-ubyte"
+printf '\000\000\010\001\000\000\000\000' >"$work/bad/t10k-labels-idx1-ubyte"
+expect 1 err 'VALUE: data "mnist:.*/bad" has no examples for testing' train --model mlp --data "mnist:$work/bad"
 printf '\000\000\010\003\000\000\001\000' >"$data/t10k-images-idx3-ubyte"
 expect 1 err 'FORMAT: .*t10k-images-idx3-ubyte' train --data "mnist:$data" --out "$work/none"
 rm "$data/t10k-images-idx3-ubyte"

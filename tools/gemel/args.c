@@ -80,6 +80,7 @@ static int check_operands(const cli_args *args) {
 
 int cli_read(cli_args *args, int argc, char **argv, bool *help) {
     bool flags_over = false;
+    args->operands = argv;
     for (int i = 0; i < argc; i++) {
         const char *word = argv[i];
         if (!flags_over && (!strcmp(word, "--help") || !strcmp(word, "-h"))) return *help = true, CLI_OK;
@@ -89,10 +90,8 @@ int cli_read(cli_args *args, int argc, char **argv, bool *help) {
             if (take_flag(args, argc, argv, &i)) return CLI_USAGE;
         } else if (!flags_over && word[0] == '-' && word[1]) {
             return cli_usage(args, "unknown flag %s (flags are whole words, such as --help)", word);
-        } else if (args->n_operands == CLI_MAX_OPERANDS) {
-            return cli_usage(args, "more than %d arguments", CLI_MAX_OPERANDS);
         } else {
-            args->operands[args->n_operands++] = word;
+            args->operands[args->n_operands++] = argv[i];
         }
     }
     return check_operands(args);

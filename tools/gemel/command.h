@@ -15,7 +15,7 @@
 #include <gemel/base.h>
 
 enum { CLI_OK = 0, CLI_FAILURE = 1, CLI_USAGE = 2, CLI_INTERRUPTED = 130 };
-enum { CLI_MAX_FLAGS = 64, CLI_MAX_OPERANDS = 64 };
+enum { CLI_MAX_FLAGS = 64 };
 
 /* One flag. `value` is the word that --help shows for its value, NULL for a switch. Lists end with { 0 }. */
 typedef struct { const char *name, *value, *help; } cli_flag;
@@ -35,7 +35,7 @@ typedef struct {
 struct cli_args {
     const cli_command *command;
     const char *values[CLI_MAX_FLAGS]; /* by the flag's place; NULL: not given; "" for a switch that is on */
-    const char *operands[CLI_MAX_OPERANDS];
+    char **operands; /* the front of argv: those that were read leave their places to them */
     int n_operands;
     bool bad; /* a value was wrong and has been reported: return CLI_USAGE */
 };
@@ -56,6 +56,9 @@ int cli_failure(const cli_args *args, const char *format, ...) GM_PRINTF(2, 3);
 
 /* The one of `names` (ends with NULL) that `word` is most likely a misspelling of, or NULL. */
 const char *cli_suggest(const char *word, const char *const *names);
+
+/* Write out what was printed, so that whoever reads it has it now. What fails is reported at the end. */
+void cli_flush(void);
 
 /* Print text as a JSON string, with its quotes, to standard output. */
 void cli_json_string(const char *text);

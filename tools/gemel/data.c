@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { DATA_SIDE = 224, DATA_NAME = 4096, DATA_CLASSES = 1 << 16 };
 
@@ -32,6 +33,17 @@ static void take_option(data_name *n, const char *key, size_t length, const char
         if (strlen(all[i].key) == length && !memcmp(all[i].key, key, length)) *all[i].to = value;
 }
 
+/* A folder or file that is not there, with what looks like a misspelt option behind it. */
+static bool check_options(const data_name *n, const char *const *keys) {
+    const char *comma = strrchr(n->place, ',');
+    size_t length = comma ? strcspn(comma + 1, "=") : 0;
+    char list[100] = "";
+    if (!comma || comma[1 + length] != '=' || !access(n->place, F_OK)) return true;
+    for (; *keys; keys++) snprintf(list + strlen(list), sizeof list - strlen(list), " %s=", *keys);
+    return gm_fail(GM_ERROR_VALUE, "data: there is no %s; if \"%s\" is meant as an option, there are%s", n->place,
+                   comma + 1, list);
+}
+
 /* Options are cut off from the end, for as long as a key is known: a file may have commas in its name. */
 static bool read_name(data_name *n, const char *place, const char *const *keys) {
     *n = (data_name){ 0 };
@@ -45,7 +57,7 @@ static bool read_name(data_name *n, const char *place, const char *const *keys) 
         take_option(n, comma + 1, length, comma + length + 2);
         *comma = 0;
     }
-    return true;
+    return check_options(n, keys);
 }
 
 static bool read_part(const data_name *n, gm_data_split split, gm_folder_part *part) {
@@ -119,6 +131,8 @@ static gm_dataset *open_folder(const char *place, gm_data_split split, data_form
     gm_folder_part part;
     if (!read_name(&n, place, folder_keys) || !read_part(&n, split, &part)) return NULL;
     if (!takes_pictures(form, n.place)) return NULL;
+    if (n.channels && strcmp(n.channels, "1") && strcmp(n.channels, "3"))
+        return gm_fail(GM_ERROR_VALUE, "data: channels=%s: 1 and 3 are possible", n.channels), NULL;
     int64_t channels = n.channels ? atoi(n.channels) : form->input.n ? form->input.d[0] : 3;
     if (!form->input.n && !settle_size(form, n.place, part, channels)) return NULL;
     gm_dataset *d = gm_image_folder(n.place, .height = (int32_t)form->input.d[1], .width = (int32_t)form->input.d[2],
@@ -147,6 +161,17 @@ static bool listed(const char *list, const char *name) {
     for (const char *at = list; at && *at; at += strcspn(at, "+"), at += *at == '+')
         if (strcspn(at, "+") == n && !memcmp(at, name, n)) return true;
     return false;
+}
+
+/* A name that no column has is a mistake: the column that was meant would be learned from. */
+static bool all_there(gm_pack *table, const char *ignore, const char *file) {
+    for (const char *at = ignore; at && *at; at += strcspn(at, "+"), at += *at == '+') {
+        char name[DATA_NAME];
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(at, "+"), at);
+        if (!gm_pack_has(table, name))
+            return gm_fail(GM_ERROR_INDEX, "data: %s: there is no column \"%s\" to ignore", file, name);
+    }
+    return gm_ok();
 }
 
 /* All columns but the label and those to ignore. */
@@ -183,6 +208,7 @@ static bool read_table_args(const data_name *n, gm_data_split split, data_form *
     char *end = NULL;
     a->size = sizeof *a;
     a->header = n->header ? (*n->header == 'y' ? 1 : -1) : 0;
+    if (n->label && !*n->label) return gm_fail(GM_ERROR_VALUE, "data: label= names no column");
     if (n->label) snprintf(form->label, sizeof form->label, "%s", n->label);
     if (n->missing) form->missing = (gm_real)GM_REAL(strtod(n->missing, &end));
     a->missing = form->missing;
@@ -202,6 +228,7 @@ static gm_dataset *open_csv(const char *place, gm_data_split split, data_form *f
     if (!table) return NULL;
     if (!*form->label)
         snprintf(form->label, sizeof form->label, "%s", gm_pack_name(table, gm_pack_count(table) - 1));
+    if (!all_there(table, n.ignore, n.place)) return NULL;
     if (!form->columns) form->columns = columns_of(table, form->label, n.ignore);
     a.label = form->label, a.columns = form->columns, a.classes = form->classes, a.source = n.place;
     gm_dataset *d = gm_table_dataset_with(table, &a);
@@ -261,11 +288,14 @@ static gm_dataset *open_by_name(const char *name, gm_data_split split, data_form
     return gm_fail(GM_ERROR_VALUE, "unknown data \"%s\"; there are " DATA_HELP, name), NULL;
 }
 
-static bool settle(const char *name, gm_dataset *d, data_form *form) {
+static bool settle(const char *name, gm_dataset *d, gm_data_split split, data_form *form) {
     gm_shape shape = gm_dataset_shape(d);
     int64_t n = gm_n_classes(d), known = form->classes ? gm_count(form->classes) : n;
     char have[200], want[200];
     if (!gm_ok()) return false;
+    if (!gm_dataset_count(d))
+        return gm_fail(GM_ERROR_VALUE, "data \"%s\" has no examples for %s", name,
+                       split == GM_SPLIT_TEST ? "testing" : "training");
     if (!n)
         return gm_fail(GM_ERROR_VALUE,
                        "data \"%s\": its labels are no classes: words or whole numbers from 0 are needed", name);
@@ -288,5 +318,5 @@ static bool settle(const char *name, gm_dataset *d, data_form *form) {
 
 gm_dataset *data_open(const char *name, gm_data_split split, data_form *form) {
     gm_dataset *d = gm_ok() ? open_by_name(name, split, form) : NULL;
-    return d && settle(name, d, form) ? d : NULL;
+    return d && settle(name, d, split, form) ? d : NULL;
 }

@@ -1,4 +1,5 @@
 /* main.c: the command `gemel`: find the subcommand, read its command line, run it, report. */
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -55,10 +56,17 @@ static int run_command(const cli_command *command, int argc, char **argv) {
     return code ? code : failed;
 }
 
+static int output_error; /* the first errno of standard output: it is told at the end */
+
+void cli_flush(void) {
+    if (fflush(stdout) && !output_error) output_error = errno;
+}
+
 /* A result that could not be written is a failure, a full disk behind `>` included. */
 static int finish(int code) {
-    if (!fflush(stdout) && !ferror(stdout)) return code;
-    perror("gemel: standard output");
+    cli_flush();
+    if (!output_error && !ferror(stdout)) return code;
+    fprintf(stderr, "gemel: standard output: %s\n", output_error ? strerror(output_error) : "not all could be written");
     return code ? code : CLI_FAILURE;
 }
 

@@ -1,4 +1,5 @@
 /* predict.c: `gemel predict`: what a model file sees in pictures, or in the rows of a table. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -46,7 +47,8 @@ static int64_t next_best(const float *share, int64_t n, int64_t before) {
 }
 
 /* `row` 0: there is only one. */
-static void print_top(const prediction *p, const char *path, int64_t row, const float *share) {
+static bool print_top(const prediction *p, const char *path, int64_t row, const float *share) {
+    if (isnan(*share)) return gm_fail(GM_ERROR_NUMERIC, "predict: %s: what the model gives is not finite", path);
     if (p->json) {
         printf("{\"file\": ");
         cli_json_string(path);
@@ -61,6 +63,7 @@ static void print_top(const prediction *p, const char *path, int64_t row, const 
         print_class(gm_string_at(p->file.form.classes, best), share[best], p->json, place);
     }
     if (p->json) printf("]}\n");
+    return true;
 }
 
 static bool predict_picture(const prediction *p, const char *path) {
@@ -69,8 +72,7 @@ static bool predict_picture(const prediction *p, const char *path) {
     gm_tensor *x = gm_unsqueeze(gm_scale_pixels(pixels, p->file.form.mean, p->file.form.std), 0);
     gm_tensor *shares = softmax_rows(gm_predict(p->file.net, x));
     const float *share = shares ? gm_data(shares) : NULL;
-    if (share) print_top(p, path, 0, share);
-    return share != NULL;
+    return share && print_top(p, path, 0, share);
 }
 
 static bool predict_rows(const prediction *p, const char *path) {
@@ -82,7 +84,8 @@ static bool predict_rows(const prediction *p, const char *path) {
         int64_t count = n - first < PREDICT_ROWS ? n - first : PREDICT_ROWS;
         gm_tensor *shares = softmax_rows(gm_predict(p->file.net, gm_narrow(x, 0, first, count)));
         const float *share = shares ? gm_data(shares) : NULL;
-        for (int64_t i = 0; share && i < count; i++) print_top(p, path, first + i + 1, share + i * p->file.classes);
+        for (int64_t i = 0; share && i < count; i++)
+            if (!print_top(p, path, first + i + 1, share + i * p->file.classes)) return false;
     }
     return gm_ok();
 }

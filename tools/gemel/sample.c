@@ -27,7 +27,8 @@ static int sample_run(cli_args *args) {
     gm_dataset *d = data_open(cli_text(args, "data", "fashion-mnist"), GM_SPLIT_TEST, &form);
     if (!d) return CLI_FAILURE;
     if (index >= gm_dataset_count(d))
-        return cli_failure(args, "there are %lld images", (long long)gm_dataset_count(d));
+        return cli_failure(args, "--index %lld: there are %lld images, 0 is the first", (long long)index,
+                           (long long)gm_dataset_count(d));
     const char *out = cli_text(args, "out", "sample.png");
     gm_pack *example = gm_dataset_get(d, 0, index);
     if (!write_sample(gm_get(example, "x"), out)) return CLI_FAILURE;

@@ -69,7 +69,7 @@ static bool print_json(void *env, const gm_epoch *e) {
     print_number("seconds", e->seconds, 6);
     print_number("samples_per_second", e->samples_per_second, 6);
     printf("}\n");
-    fflush(stdout);
+    cli_flush();
     return true;
 }
 
@@ -77,7 +77,7 @@ static bool print_text(void *env, const gm_epoch *e) {
     (void)env;
     printf("epoch %lld: loss %.4f, accuracy %.4f; validation loss %.4f, accuracy %.4f (%.1f s)\n", (long long)e->epoch,
            e->train.loss, e->train.accuracy, e->validation.loss, e->validation.accuracy, e->seconds);
-    fflush(stdout);
+    cli_flush();
     return true;
 }
 
@@ -85,6 +85,7 @@ static bool print_text(void *env, const gm_epoch *e) {
 static bool can_write(const char *path) {
     char dir[4096];
     struct stat st;
+    if (!*path) return errno = ENOENT, false;
     if (!stat(path, &st) && S_ISDIR(st.st_mode)) return errno = EISDIR, false;
     const char *slash = strrchr(path, '/');
     snprintf(dir, sizeof dir, "%.*s", slash ? (int)(slash - path) + 1 : 1, slash ? path : ".");
