@@ -21,8 +21,10 @@ static int32_t reshape_infer(const gm_op_args *a, gm_spec *out) {
     for (int i = 0; i < s.n; i++) {
         if (s.d[i] == -1 && hole < 0) hole = i;
         else if (s.d[i] < 0)
-            return gm_fail(GM_ERROR_SHAPE, "reshape: the size %lld in place %d; one size may be -1, the others are >= 0",
-                           (long long)s.d[i], i), -1;
+            return gm_fail(GM_ERROR_SHAPE,
+                           "reshape: the size %lld in place %d; one size may be -1, the others are >= 0",
+                           (long long)s.d[i], i),
+                   -1;
         else known *= s.d[i];
     }
     if (hole >= 0 && known) s.d[hole] = n / known;
