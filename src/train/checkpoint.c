@@ -7,6 +7,7 @@
 #include "../math/fp.h"
 #include "run.h"
 #include "gemel/autograd.h"
+#include "gemel/extend.h"
 #include "gemel/formats.h"
 #include "gemel/ops.h"
 
@@ -32,7 +33,9 @@ static bool checkpoint_make_dir(const char *dir) {
         if (mkdir(part, 0777) && errno != EEXIST && (i == n || errno != EISDIR))
             return gm_fail(GM_ERROR_IO, "fit: cannot make the directory %s: %s", part, strerror(errno));
     }
-    return true;
+    struct stat st;
+    if (!stat(dir, &st) && S_ISDIR(st.st_mode)) return true;
+    return gm_fail(GM_ERROR_IO, "fit: cannot make the directory %s: a file of that name is in the way", dir);
 }
 
 bool gm__checkpoint_check(const gm_fit_args *a) {
@@ -201,9 +204,11 @@ static bool checkpoint_load(gm__fit_run *r, gm_pack *p, const char *path) {
                        (long long)at[2], (long long)at[3]);
     if (!checkpoint_same_settings(r, path, settings) || !checkpoint_same_parts(r, p, path)) return false;
     if (!checkpoint_take_sums(r, p, path)) return false;
+    int64_t where = gm_where_push(path); /* messages of another net or optimizer name the file */
     gm_load_state_dict(r->net, checkpoint_take(p, "net."));
     gm_load_optimizer_state(r->optimizer, checkpoint_take(p, "optimizer."));
     if (r->a->average) gm_load_average_state(r->a->average, checkpoint_take(p, "average."));
+    gm_where_pop(where);
     if (r->a->schedule) gm_load_schedule_state(r->a->schedule, gm_get(p, "schedule"));
     gm__history_load(r->history, p);
     if (!gm_ok()) return false;

@@ -169,6 +169,12 @@ check 'cmp -s "$work/whole.safetensors" "$work/parts.safetensors"'
 check '[ ! -s "$work/out" ] || cmp -s "$work/whole.json" "$work/parts.json"'
 expect 0 out '"count": 256' eval "$work/keep/best.safetensors" --data "mnist:$data" --json
 expect 0 out '^fit.at  *i64  *\[4\]$' inspect "$work/keep/last.safetensors"
+expect 1 err 'STATE: .*keep/last.safetensors is a run to go on with' eval "$work/keep/last.safetensors" --data "mnist:$data"
+expect 1 err 'INDEX: .*missing.*(in .*keep/last.safetensors)' $keep --model lenet
+expect 1 err 'INDEX: .*"group.0.momentum" is missing.*(in .*keep/last.safetensors)' $keep --optimizer sgd
+expect 1 err 'IO: .*cannot make the directory .*/whole.json: a file of that name is in the way' $long \
+    --checkpoint-dir "$work/whole.json"
+check '[ ! -s "$work/out" ]'
 expect 1 err 'STATE: .*last.safetensors: batch_size was 8 there, now it is 16' $keep --batch-size 16
 
 # Ctrl-C, and what kill and a shutdown send.

@@ -11,6 +11,8 @@
  *     gemel.missing         what stands for numbers that are not there; may be absent */
 #include "model.h"
 
+#include <gemel/extend.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,5 +160,11 @@ bool model_load(model_file *f, const char *path) {
     bool table = gm_pack_has(f->metadata, "gemel.columns");
     if (!(table ? read_columns(f, path) : read_scaling(f, path))) return false;
     f->net = gm_zoo_new(f->name, f->form.input, f->classes);
-    return gm_load_state_dict(f->net, gm_load_safetensors(path));
+    gm_pack *values = gm_load_safetensors(path);
+    if (values && gm_pack_has(values, "fit.at"))
+        return gm_fail(GM_ERROR_STATE, "%s is a run to go on with (train --resume); its model is best.safetensors", path);
+    int64_t where = gm_where_push(path); /* messages of what does not fit name the file */
+    bool ok = gm_load_state_dict(f->net, values);
+    gm_where_pop(where);
+    return ok;
 }
