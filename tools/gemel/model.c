@@ -162,7 +162,8 @@ bool model_load(model_file *f, const char *path) {
     f->net = gm_zoo_new(f->name, f->form.input, f->classes);
     gm_pack *values = gm_load_safetensors(path);
     if (values && gm_pack_has(values, "fit.at"))
-        return gm_fail(GM_ERROR_STATE, "%s is a run to go on with (train --resume); its model is best.safetensors", path);
+        return gm_fail(GM_ERROR_STATE, "%s is a run to go on with (train --resume); its model is best.safetensors",
+                       path);
     int64_t where = gm_where_push(path); /* messages of what does not fit name the file */
     bool ok = gm_load_state_dict(f->net, values);
     gm_where_pop(where);
