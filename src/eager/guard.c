@@ -91,6 +91,7 @@ void gm_set(gm_tensor **slot, gm_tensor *t) {
 bool gm_assign(gm_tensor *target, gm_tensor *value) {
     if (!gm_ok() || !gm__check_tensor(target, "assign", 1) || !gm__check_tensor(value, "assign", 2)) return false;
     if (!target->storage || !value->storage) return gm_fail(GM_ERROR_STATE, "assign: no value here, only a shape");
+    if (!gm__has_data(target) || !gm__has_data(value)) return false;
     bool fits = value->shape.n <= target->shape.n;
     for (int i = 1; fits && i <= value->shape.n; i++) {
         int64_t v = value->shape.d[value->shape.n - i];

@@ -190,6 +190,10 @@ static bool reduce_extreme_grad(const gm_grad_args *a, bool max) {
     int64_t mask = ((const gm__reduce_attrs *)a->attrs)->dims;
     const gm_shape *s = &a->in[0]->shape;
     int32_t order[GM_MAX_DIMS];
+    if (!gm_shape_count(*s)) {
+        a->gin[0] = gm_zeros_like(a->in[0]);
+        return a->gin[0] != NULL;
+    }
     gm_tensor *rows = reduce_behind(a->in[0], mask, order);
     gm_tensor *at = max ? gm_argmax(rows, -1, true) : gm_argmin(rows, -1, true);
     gm_tensor *index = gm_arange(0, (double)gm__reduced_count(s, mask), 1, GM_I64);

@@ -58,6 +58,28 @@ static void changed_value(void) {
     gm_error_clear();
 }
 
+/* A gradient of few rows of a large table is no memory yet where it is assigned from or to. */
+static void assigned_rows(void) {
+    GM_SCOPE(s);
+    gm_tensor *w[2], *index = gm_arange(0, 3, 1, GM_I64), *y = gm_zeros(GM_SHAPE(5000, 4), GM_F32);
+    for (int i = 0; i < 2; i++) {
+        w[i] = gm_zeros(GM_SHAPE(5000, 4), GM_F32);
+        gm_set_requires_grad(w[i], true);
+        CHECK(gm_backward(gm_sum(gm_embedding(w[i], index))));
+    }
+    CHECK(gm_assign(y, gm_gradient_of(w[0])) && gm_item(gm_sum(y)) == 12, "%s", gm_error_message());
+    CHECK(gm_assign(gm_select(gm_gradient_of(w[1]), 0, 1), gm_scalar(2, GM_F32)), "%s", gm_error_message());
+    CHECK(gm_item(gm_sum(gm_gradient_of(w[1]))) == 16);
+}
+
+static void empty_extreme(void) {
+    GM_SCOPE(s);
+    gm_tensor *x = gm_zeros(GM_SHAPE(0, 0), GM_F64);
+    gm_set_requires_grad(x, true);
+    CHECK(gm_backward(gm_sum(gm_max_dim(x, 1, false))), "%s", gm_error_message());
+    CHECK(gm_gradient_of(x) && gm_shape_equal(gm_shape_of(gm_gradient_of(x)), GM_SHAPE(0, 0)));
+}
+
 static gm_tensor *halve(void *env, gm_tensor *x, gm_tensor *g) {
     (void)x;
     ++*(int *)env;
@@ -173,6 +195,8 @@ static void anomaly(void) {
 }
 
 int main(void) {
+    RUN(assigned_rows);
+    RUN(empty_extreme);
     RUN(simple);
     RUN(second_order);
     RUN(modes);
