@@ -165,13 +165,19 @@ static bool fit_step(gm__fit_run *r, gm_batch *b) {
 
 /* ---- an epoch ---- */
 
+/* Behind what is in `text` already, cut off where it does not fit: an f64 loss can have 300 digits. */
+static void fit_summary_add(char *text, size_t bytes, const char *name, double value) {
+    size_t n = strlen(text);
+    if (!isnan(value) || !strstr(name, "accuracy")) snprintf(text + n, bytes - n, "%s %.4f", name, value);
+}
+
 static void fit_summary(const gm_epoch *e, char *text, size_t bytes) {
-    int n = snprintf(text, bytes, "loss %.4f", e->train.loss);
-    if (!isnan(e->train.accuracy)) n += snprintf(text + n, bytes - (size_t)n, ", accuracy %.4f", e->train.accuracy);
+    *text = 0;
+    fit_summary_add(text, bytes, "loss", e->train.loss);
+    fit_summary_add(text, bytes, ", accuracy", e->train.accuracy);
     if (!e->validation.count) return;
-    n += snprintf(text + n, bytes - (size_t)n, "; validation loss %.4f", e->validation.loss);
-    if (!isnan(e->validation.accuracy))
-        snprintf(text + n, bytes - (size_t)n, ", accuracy %.4f", e->validation.accuracy);
+    fit_summary_add(text, bytes, "; validation loss", e->validation.loss);
+    fit_summary_add(text, bytes, ", accuracy", e->validation.accuracy);
 }
 
 static void fit_progress(gm__fit_run *r, int64_t examples) {
@@ -188,6 +194,7 @@ static bool fit_train(gm__fit_run *r) {
     int64_t first = r->batch;
     gm_random_state(&seed, &count);
     gm_loader_set_epoch(r->loader, r->epoch);
+    if (r->a->epoch_steps && first >= r->a->epoch_steps) return gm_ok(); /* it was stopped behind its last step */
     GM_EACH (b, r->loader) {
         if (b.index < first) {
             gm_set_random_state(seed, count);

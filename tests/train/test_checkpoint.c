@@ -128,6 +128,30 @@ static void killed(void) {
     CHECK(run_fit(&again, 0, false, true, 3) && problem_same(whole.net, again.net), "%s", gm_error_message());
 }
 
+/* An epoch of fewer steps than there are batches, stopped behind its last one: going on makes no step more. */
+static bool few_fit(gm_module *net, int64_t after, bool resume) {
+    stopper s = { after, false };
+    return gm_fit(net, problem_of(PROBLEM_N, 5), .optimizer = gm_adamw(net, 1e-2), .batch_size = 12, .epochs = 2,
+                  .epoch_steps = 3, .seed = 3, .quiet = 1, .checkpoint_dir = directory, .resume = resume,
+                  .callbacks = ((gm_callback[]){ { stop_after, &s }, { NULL, NULL } }));
+}
+
+static void after_epoch_steps(void) {
+    GM_SCOPE(s);
+    gm_module *whole = problem_net();
+    forget();
+    gm_seed(11);
+    CHECK(few_fit(whole, 0, false), "%s", gm_error_message());
+    for (int64_t after = 1; after <= 6; after++) {
+        forget();
+        gm_seed(11);
+        CHECK(few_fit(problem_net(), after, false), "%s", gm_error_message());
+        gm_module *second = problem_net();
+        CHECK(few_fit(second, 0, true) && problem_same(whole, second), "after %lld steps: %s", (long long)after,
+              gm_error_message());
+    }
+}
+
 /* ---- SIGKILL from outside, at any moment ---- */
 
 enum { ANY_EPOCHS = 4, ANY_BATCH = 8, ANY_KILLS = 24 };
@@ -310,6 +334,7 @@ int main(void) {
     snprintf(best, sizeof best, "%s/best.safetensors", directory);
     gm_set_threads(1); /* a fork keeps one thread */
     RUN(after_any_step);
+    RUN(after_epoch_steps);
     RUN(killed);
     RUN(killed_anywhere);
     RUN(full_disk);

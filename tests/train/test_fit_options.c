@@ -36,6 +36,18 @@ static void callbacks(void) {
     gm_error_clear();
 }
 
+/* The line of an epoch has room for numbers of a few digits; an f64 loss may have 300 (a sanitizer would tell). */
+static gm_tensor *huge_step(void *env, gm_module *net, const gm_batch *b) {
+    (void)env;
+    return gm_add_scalar(gm_mul_scalar(gm_cast(gm_sum(gm_forward(net, b->x)), GM_F64), 0), 1e300);
+}
+
+static void huge_loss(void) {
+    GM_SCOPE(s);
+    CHECK(gm_fit(problem_net(), problem_of(PROBLEM_N, 5), .step = huge_step, .validation = problem_of(40, 6),
+                 .epochs = 2, .quiet = 1), "%s", gm_error_message());
+}
+
 /* ---- a step of one's own, history and logs ---- */
 
 static gm_tensor *own_step(void *env, gm_module *net, const gm_batch *b) {
@@ -299,6 +311,7 @@ static void modes(void) {
 
 int main(void) {
     RUN(callbacks);
+    RUN(huge_loss);
     RUN(steps_and_logs);
     RUN(tensorboard);
     RUN(monitor);
