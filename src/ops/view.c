@@ -14,19 +14,37 @@
 typedef struct { gm_shape shape; } view_shape_attrs;
 static const gm_attr view_shape_fields[] = { GM_ATTR(view_shape_attrs, shape, SHAPE), GM_ATTR_END };
 
-static int32_t reshape_infer(const gm_op_args *a, gm_spec *out) {
-    gm_shape s = ((const view_shape_attrs *)a->attrs)->shape;
-    int64_t known = 1, n = gm_shape_count(a->in[0]->shape);
-    int hole = -1;
-    for (int i = 0; i < s.n; i++) {
-        if (s.d[i] == -1 && hole < 0) hole = i;
-        else if (s.d[i] < 0)
+static bool view_check_rank(const gm_op_args *a) {
+    int n = ((const view_shape_attrs *)a->attrs)->shape.n;
+    return (n >= 0 && n <= GM_MAX_DIMS) ||
+           gm_fail(GM_ERROR_SHAPE, "%s: %d dimensions, at most %d are possible", a->op->name, n, GM_MAX_DIMS);
+}
+
+/* The product of the sizes that are given, *hole the place of the one that is not; -1 after an error. A product that
+ * overflows is one even where a size of 0 makes it 0: strides are products of the others. */
+static int64_t reshape_known(const gm_shape *s, int *hole) {
+    int64_t known = 1;
+    bool empty = false;
+    *hole = -1;
+    for (int i = 0; i < s->n; i++) {
+        empty |= s->d[i] == 0;
+        if (s->d[i] == -1 && *hole < 0) *hole = i;
+        else if (s->d[i] < 0)
             return gm_fail(GM_ERROR_SHAPE,
                            "reshape: the size %lld in place %d; one size may be -1, the others are >= 0",
-                           (long long)s.d[i], i),
+                           (long long)s->d[i], i),
                    -1;
-        else known *= s.d[i];
+        else if (__builtin_mul_overflow(known, s->d[i] ? s->d[i] : 1, &known))
+            return gm_fail(GM_ERROR_SHAPE, "reshape: %s is too large", gm__shape_str(s)), -1;
     }
+    return empty ? 0 : known;
+}
+
+static int32_t reshape_infer(const gm_op_args *a, gm_spec *out) {
+    gm_shape s = ((const view_shape_attrs *)a->attrs)->shape;
+    int hole;
+    int64_t known = view_check_rank(a) ? reshape_known(&s, &hole) : -1, n = gm_shape_count(a->in[0]->shape);
+    if (known < 0) return -1;
     if (hole >= 0 && known) s.d[hole] = n / known;
     if (hole >= 0 ? !known || n % known : n != known)
         return gm_fail(GM_ERROR_SHAPE, "reshape: %s has %lld elements, %s cannot hold them",
@@ -264,6 +282,7 @@ gm_tensor *gm_move_dim(gm_tensor *x, int from, int to) {
 static int32_t expand_infer(const gm_op_args *a, gm_spec *out) {
     gm_shape s = ((const view_shape_attrs *)a->attrs)->shape;
     const gm_tensor *x = a->in[0];
+    if (!view_check_rank(a)) return -1;
     int extra = s.n - x->shape.n;
     for (int i = 0; i < s.n; i++) {
         int64_t have = i < extra ? 1 : x->shape.d[i - extra];

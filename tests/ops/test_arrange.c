@@ -1,6 +1,8 @@
 /* Borders, rolling and repeating, against recorded results; errors by their words. */
 #include "recorded.h"
 
+#include <math.h>
+
 static void arrange_borders(void) {
     static const char *const name[] = { "constant", "reflect", "replicate", "circular" };
     for (gm_pad_mode mode = 0; mode < 4; mode++) {
@@ -53,11 +55,28 @@ static void arrange_errors(void) {
     arrange_says(gm_repeat_interleave_by(x, gm_full(GM_SHAPE(3), -1, GM_I64), 0), GM_ERROR_VALUE, "count -1");
 }
 
+/* Sizes whose product is the right one only because it overflows, and shapes of more dimensions than there are. */
+static void arrange_impossible(void) {
+    gm_tensor *none = gm_zeros(GM_SHAPE(0), GM_F32), *one = gm_zeros(GM_SHAPE(1), GM_F32);
+    int64_t big = (int64_t)1 << 32;
+    arrange_says(gm_reshape(none, GM_SHAPE(big, big)), GM_ERROR_SHAPE, "is too large");
+    arrange_says(gm_reshape(none, GM_SHAPE(0, big, big)), GM_ERROR_SHAPE, "is too large");
+    gm_shape wide = { .n = GM_MAX_DIMS + 1 };
+    for (int i = 0; i < GM_MAX_DIMS; i++) wide.d[i] = 1;
+    arrange_says(gm_reshape(one, wide), GM_ERROR_SHAPE, "reshape: 17 dimensions, at most 16");
+    arrange_says(gm_expand(one, wide), GM_ERROR_SHAPE, "expand: 17 dimensions, at most 16");
+    gm_tensor *kept = gm_reshape(none, GM_SHAPE(0, 7));
+    CHECK(kept && gm_size(kept, 1) == 7, "%s", gm_error_message());
+    gm_tensor *never = gm_full(GM_SHAPE(2), -INFINITY, GM_F32), *sum = gm_logaddexp(never, never);
+    CHECK(gm_item(gm_max(sum)) == -INFINITY && gm_item(gm_min(sum)) == -INFINITY, "%s", gm_error_message());
+}
+
 int main(void) {
     if (!recorded_open("tests/ops/data/arrange.txt")) return check_done();
     RUN(arrange_borders);
     RUN(arrange_places);
     RUN(arrange_errors);
+    RUN(arrange_impossible);
     recorded_close();
     CHECK(gm_exit_status() == 0);
     return check_done();
