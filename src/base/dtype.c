@@ -40,6 +40,7 @@ bool gm_is_integer(gm_dtype dtype) { return gm__dtype(dtype)->kind == 'S' || gm_
 
 gm_dtype gm__domain(gm_dtype dtype) {
     const gm__dtype_info *d = gm__dtype(dtype);
+    if (d->bits < 8) return GM_NO_DTYPE; /* no loop takes elements that share a byte */
     switch (d->kind) {
     case 'F': return dtype == GM_F64 ? GM_F64 : GM_F32;
     case 'S': return dtype == GM_I64 ? GM_I64 : GM_I32;

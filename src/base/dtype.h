@@ -15,7 +15,8 @@ static inline bool gm__is_float(gm_dtype dtype) { return gm__dtype(dtype)->kind 
 static inline int64_t gm__bytes_of(gm_dtype dtype, int64_t n) { return (n * gm__dtype(dtype)->bits + 7) / 8; }
 static inline int gm__element_bytes(gm_dtype dtype) { return gm__dtype(dtype)->bits / 8; }
 
-/* The type that elementwise kernels compute in: f32, f64, i32, i64 or u64; GM_NO_DTYPE for strings and complex. */
+/* The type that elementwise kernels compute in: f32, f64, i32, i64 or u64; GM_NO_DTYPE for strings, complex and those
+ * of 4 bits. */
 gm_dtype gm__domain(gm_dtype dtype);
 
 #endif

@@ -167,6 +167,19 @@ static bool names_judge(const names_report *r, const gm_load_state_dict_args *a)
     return gm_ok();
 }
 
+/* Values that no conversion reaches the net's dtype from: said before anything is copied. */
+static bool names_check_dtypes(gm_pack *own, gm_pack *values) {
+    for (int64_t i = 0; gm_ok() && i < gm_pack_count(own); i++) {
+        const char *name = gm_pack_name(own, i);
+        gm_dtype d = gm_pack_has(values, name) ? gm_dtype_of(gm_get(values, name)) : GM_F32;
+        bool number = gm_is_float(d) || gm_is_integer(d) || d == GM_BOOL;
+        if (gm_ok() && (!number || gm_dtype_bits(d) < 8))
+            gm_fail(GM_ERROR_DTYPE, "load_state_dict: \"%s\" is %s, the net has %s", name, gm_dtype_name(d),
+                    gm_dtype_name(gm_dtype_of(gm_pack_at(own, i))));
+    }
+    return gm_ok();
+}
+
 bool gm_load_state_dict_with(gm_module *net, gm_pack *values, const gm_load_state_dict_args *args) {
     gm_load_state_dict_args a = { 0 };
     if (!gm__module_check(net, "load_state_dict") || !gm__args_take("load_state_dict", &a, sizeof a, args))
@@ -177,7 +190,7 @@ bool gm_load_state_dict_with(gm_module *net, gm_pack *values, const gm_load_stat
     gm_pack *own = gm_state_dict(net), *flat = gm_pack_flatten(values);
     if (!own || !flat) return false;
     names_compare(own, flat, &r);
-    if (!names_judge(&r, &a)) return false;
+    if (!names_judge(&r, &a) || !names_check_dtypes(own, flat)) return false;
     for (int64_t i = 0; i < gm_pack_count(own); i++) {
         gm_tensor *t = gm_pack_at(own, i);
         gm_tensor *value = gm_pack_has(flat, gm_pack_name(own, i)) ? gm_get(flat, gm_pack_name(own, i)) : NULL;

@@ -103,6 +103,19 @@ static void dicts(void) {
     CHECK((gm_load_state_dict)(net, gm_state_dict(small_net())));
 }
 
+/* The last of the entries cannot be converted: none is taken. */
+static void unfit_dtype(void) {
+    GM_SCOPE(s);
+    gm_module *net = gm_sequential(gm_nn_linear(2, 3));
+    gm_pack *own = gm_state_dict(net);
+    double before = gm_item(gm_sum(gm_get(own, "0.weight")));
+    gm_pack *p = GM_PACK({ "0.weight", gm_full(GM_SHAPE(3, 2), 7, GM_F32), NULL },
+                         { "0.bias", gm_from_data(GM_SHAPE(3), GM_I4, "\x21\x03"), NULL });
+    CHECK(!gm_load_state_dict(net, p));
+    recorded_error(GM_ERROR_DTYPE, "load_state_dict: \"0.bias\" is i4, the net has f32");
+    CHECK(gm_item(gm_sum(gm_get(own, "0.weight"))) == before);
+}
+
 /* A list of many names is cut, with its count. */
 static void long_lists(void) {
     GM_SCOPE(s);
@@ -165,6 +178,7 @@ int main(void) {
     RUN(freezing);
     RUN(recipes);
     RUN(dicts);
+    RUN(unfit_dtype);
     RUN(long_lists);
     RUN(sharing);
     RUN(hooks);

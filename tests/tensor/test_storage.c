@@ -60,7 +60,23 @@ static void test_strings_are_no_numbers(void) {
     gm_error_clear();
 }
 
+/* 4-bit elements are stored, viewed and printed; no conversion reads them, and none may pretend to. */
+static void test_nibbles_are_no_numbers(void) {
+    GM_SCOPE(s);
+    gm_tensor *t = gm_from_data(GM_SHAPE(5), GM_I4, (uint8_t[]){ 0x21, 0x43, 0x05 });
+    float f[5];
+    CHECK(!gm_cast(t, GM_F32) && gm_error_code() == GM_ERROR_DTYPE, "%s", gm_error_message());
+    gm_error_clear();
+    CHECK(!gm_add(t, t) && gm_error_code() == GM_ERROR_DTYPE, "%s", gm_error_message());
+    gm_error_clear();
+    CHECK(!gm_read(t, GM_F32, f, sizeof f) && gm_error_code() == GM_ERROR_DTYPE, "%s", gm_error_message());
+    gm_error_clear();
+    CHECK(!gm_assign(gm_zeros(GM_SHAPE(5), GM_F32), t) && gm_error_code() == GM_ERROR_DTYPE, "%s", gm_error_message());
+    gm_error_clear();
+}
+
 int main(void) {
+    RUN(test_nibbles_are_no_numbers);
     RUN(test_strings_are_no_numbers);
     RUN(test_guard_zones);
     RUN(test_unwritten_is_nan);
