@@ -156,10 +156,10 @@ bool gm__tape_record(const gm_op *op, gm_tensor *const *in, int n_in, const void
     }
     for (int j = 0; j < n_out && ok; j++) {
         at = tape_describe(n, n_in + j, out[j], at);
-        if (saves_out >> j & 1) ok = tape_save_output(n, j, out[j]);
+        if (j < 32 && saves_out >> j & 1) ok = tape_save_output(n, j, out[j]);
     }
     for (int j = 0; j < n_out && ok; j++) {
-        if (!gm__is_float(out[j]->dtype) || (op->diff_out && !(op->diff_out >> j & 1))) continue;
+        if (!gm__is_float(out[j]->dtype) || (op->diff_out && !(j < 32 && op->diff_out >> j & 1))) continue;
         out[j]->node = gm_retain(n);
         out[j]->out_index = (uint16_t)j;
     }

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+enum { CALL_MAX_OUT = 64 }; /* as eager/run.c has it */
+
 gm__dispatch_fn gm__dispatch = gm__eager_dispatch, gm__dispatch_symbolic;
 
 static bool call_check(const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs) {
@@ -18,18 +20,27 @@ static bool call_check(const gm_op *op, gm_tensor *const *in, int n_in, const vo
     return true;
 }
 
+/* Of an operation that may have more outputs than the caller has room for. */
+static int call_many(const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs, gm_tensor **out, int n_out) {
+    gm_tensor *all[CALL_MAX_OUT] = { NULL };
+    int n = gm__dispatch(op, in, n_in, attrs, all);
+    for (int i = 0; i < n && i < n_out; i++) out[i] = all[i];
+    return n;
+}
+
 int gm_op_call(const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs, gm_tensor **out, int n_out) {
     for (int i = 0; i < n_out; i++) out[i] = NULL;
     if (gm__context()->error || !call_check(op, in, n_in, attrs)) return -1;
-    gm_tensor *all[GM_OP_MAX_OUT] = { NULL };
-    int n = gm__dispatch(op, in, n_in, attrs, n_out > GM_OP_MAX_OUT ? out : all);
-    if (n_out <= GM_OP_MAX_OUT)
-        for (int i = 0; i < n && i < n_out; i++) out[i] = all[i];
+    gm_tensor *few[GM_OP_MAX_OUT] = { NULL };
+    bool many = op->n_out < 0 || op->n_out > GM_OP_MAX_OUT;
+    int n = many ? call_many(op, in, n_in, attrs, out, n_out) : gm__dispatch(op, in, n_in, attrs, few);
+    for (int i = 0; !many && i < n && i < n_out; i++) out[i] = few[i];
     return n;
 }
 
 gm_tensor *gm_op_call1(const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs) {
     gm_tensor *out[GM_OP_MAX_OUT] = { NULL };
+    if (op->n_out < 0 || op->n_out > GM_OP_MAX_OUT) return gm_op_call(op, in, n_in, attrs, out, 1) > 0 ? out[0] : NULL;
     if (gm__context()->error || !call_check(op, in, n_in, attrs)) return NULL;
     return gm__dispatch(op, in, n_in, attrs, out) > 0 ? out[0] : NULL;
 }
