@@ -28,7 +28,7 @@ static bool table_copy(const table *t, const char *name, float *to, int64_t stri
         return gm_fail(GM_ERROR_VALUE,
                        "%s: column \"%s\" is text, to learn from it numbers are needed: row 1 has \"%.40s\"", t->source,
                        name, t->rows ? gm_string_at(column, 0) : "");
-    gm_tensor *reals = gm_cast(column, GM_F32);
+    gm_tensor *reals = gm_contiguous(gm_cast(column, GM_F32));
     const float *from = reals ? gm_data(reals) : NULL;
     for (int64_t i = 0; from && i < t->rows; i++) {
         bool missing = from[i] != from[i];
@@ -188,7 +188,7 @@ gm_tensor *gm__number_names(const char *op, gm_tensor *labels) {
 }
 
 static gm_tensor *table_reals(const table *t, gm_tensor *label) {
-    label = gm_cast(label, GM_F32);
+    label = gm_contiguous(gm_cast(label, GM_F32));
     const float *v = label ? gm_data(label) : NULL;
     for (int64_t i = 0; v && i < t->rows; i++)
         if (v[i] != v[i])
@@ -208,6 +208,7 @@ static gm_tensor *table_targets(const table *t, gm_tensor **names) {
     gm_dtype dtype = gm_dtype_of(label);
     bool text = dtype == GM_STRING;
     if (!text && dtype != GM_I64) return table_reals(t, label);
+    if (!text && !(label = gm_contiguous(label))) return NULL;
     *names = t->args.classes ? t->args.classes : text ? table_distinct(t, label) : NULL;
     if (*names || text) return *names ? table_look_up(t, label, *names) : NULL;
     snprintf(op, sizeof op, "%.300s: column \"%.100s\"", t->source, t->label);

@@ -33,7 +33,8 @@ bool gm__fit_count(gm__fit_sums *s, gm_metric *const *metrics, gm_tensor *y, con
     s->loss += loss * (double)n;
     s->count += n;
     for (int i = 0; y && target && metrics && metrics[i]; i++) gm_metric_update(metrics[i], y, target);
-    s->labels = y && target && gm_n_dims(y) == 2 && gm_n_dims(target) == 1 && gm_dtype_of(target) == GM_I64;
+    s->labels = y && target && gm_n_dims(y) == 2 && gm_n_dims(target) == 1 && gm_dtype_of(target) == GM_I64 &&
+                gm_size(y, 0) == n && gm_size(target, 0) == n; /* a net may make more or fewer rows of its inputs */
     if (!s->labels || !gm_ok()) return gm_ok();
     GM_NO_GRAD;
     gm_tensor *best = gm_argmax(y, 1, false), *labels = gm_contiguous(target);

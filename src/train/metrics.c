@@ -60,7 +60,7 @@ static int64_t metrics_called(const metrics_batch *b, int64_t i) {
 
 static double metrics_part(const double *s, int64_t n, int64_t option) {
     (void)option;
-    return n && s[1] > 0 ? s[0] / s[1] : NAN;
+    return n > 1 && s[1] > 0 ? s[0] / s[1] : NAN;
 }
 
 static bool metrics_accuracy(gm_metric *m, gm_tensor *output, gm_tensor *target) {

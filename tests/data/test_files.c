@@ -210,6 +210,20 @@ static void table_parts(void) {
     CHECK(values_are(gm_dataset_x(test), (double[]){ 5, 6 }, 2) && gm_n_classes(test) == 2, "%s", gm_error_message());
 }
 
+/* Columns that are views of one matrix. */
+static void table_of_views(void) {
+    GM_SCOPE(s);
+    gm_tensor *all = gm_from_data(GM_SHAPE(3, 2), GM_I64, (int64_t[]){ 5, 1, 6, 0, 7, 1 });
+    gm_pack *columns = GM_PACK({ "a", gm_select(all, 1, 0), NULL }, { "b", gm_select(all, 1, 1), NULL });
+    gm_dataset *d = gm_table_dataset(columns, .classes = gm_strings((const char *const[]){ "0", "1" }, 2));
+    CHECK(d && gm_item(gm_sum(gm_dataset_x(d))) == 18 && gm_item(gm_sum(gm_dataset_y(d))) == 2, "%s",
+          gm_error_message());
+    gm_pack *reals = GM_PACK({ "a", gm_select(gm_cast(all, GM_F32), 1, 0), NULL },
+                             { "b", gm_select(gm_cast(all, GM_F32), 1, 1), NULL });
+    d = gm_table_dataset(reals, .part = GM_FOLDER_TRAIN);
+    CHECK(d && gm_dataset_count(d) == 2 && gm_item(gm_sum(gm_dataset_y(d))) == 1, "%s", gm_error_message());
+}
+
 static void bad_tables(void) {
     GM_SCOPE(s);
     static const struct {
@@ -314,6 +328,7 @@ int main(void) {
 #endif
     RUN(tables);
     RUN(table_parts);
+    RUN(table_of_views);
     RUN(bad_tables);
     RUN(cifar);
     RUN(arrays);

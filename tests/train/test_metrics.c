@@ -35,6 +35,13 @@ static double value_of(gm_metric *m, int columns) {
     return gm_metric_value(m);
 }
 
+/* A state of another metric: fewer numbers than this one has. */
+static void foreign_state(void) {
+    GM_SCOPE(s);
+    gm_metric *m = gm_metric_accuracy();
+    CHECK(gm_load_metric_state(m, gm_ones(GM_SHAPE(1), GM_F64)) && isnan(gm_metric_value(m)), "%s", gm_error_message());
+}
+
 static int called(int i, int classes) {
     int best = 0;
     for (int c = 1; c < classes; c++)
@@ -127,6 +134,7 @@ static void errors(void) {
 }
 
 int main(void) {
+    RUN(foreign_state);
     RUN(of_classes);
     RUN(of_two);
     RUN(of_numbers);
