@@ -20,9 +20,10 @@ static bool view_check_rank(const gm_op_args *a) {
            gm_fail(GM_ERROR_SHAPE, "%s: %d dimensions, at most %d are possible", a->op->name, n, GM_MAX_DIMS);
 }
 
-/* The product of the sizes that are given, *hole the place of the one that is not; -1 after an error. A product that
- * overflows is one even where a size of 0 makes it 0: strides are products of the others. */
-static int64_t reshape_known(const gm_shape *s, int *hole) {
+/* The product of the sizes that are given, *hole the place of the one that is not; false after an error. A product that
+ * overflows is one even where a size of 0 makes it 0: strides are products of the others. Symbolic sizes (`real` is
+ * false) may: their products count modulo 2^64. */
+static bool reshape_known(const gm_shape *s, bool real, int64_t *product, int *hole) {
     int64_t known = 1;
     bool empty = false;
     *hole = -1;
@@ -32,19 +33,19 @@ static int64_t reshape_known(const gm_shape *s, int *hole) {
         else if (s->d[i] < 0)
             return gm_fail(GM_ERROR_SHAPE,
                            "reshape: the size %lld in place %d; one size may be -1, the others are >= 0",
-                           (long long)s->d[i], i),
-                   -1;
-        else if (__builtin_mul_overflow(known, s->d[i] ? s->d[i] : 1, &known))
-            return gm_fail(GM_ERROR_SHAPE, "reshape: %s is too large", gm__shape_str(s)), -1;
+                           (long long)s->d[i], i);
+        else if (__builtin_mul_overflow(known, s->d[i] ? s->d[i] : 1, &known) && real)
+            return gm_fail(GM_ERROR_SHAPE, "reshape: %s is too large", gm__shape_str(s));
     }
-    return empty ? 0 : known;
+    *product = empty ? 0 : known;
+    return true;
 }
 
 static int32_t reshape_infer(const gm_op_args *a, gm_spec *out) {
     gm_shape s = ((const view_shape_attrs *)a->attrs)->shape;
-    int hole;
-    int64_t known = view_check_rank(a) ? reshape_known(&s, &hole) : -1, n = gm_shape_count(a->in[0]->shape);
-    if (known < 0) return -1;
+    int64_t known = 0, n = gm_shape_count(a->in[0]->shape);
+    int hole = -1;
+    if (!view_check_rank(a) || !reshape_known(&s, a->in[0]->storage != NULL, &known, &hole)) return -1;
     if (hole >= 0 && known) s.d[hole] = n / known;
     if (hole >= 0 ? !known || n % known : n != known)
         return gm_fail(GM_ERROR_SHAPE, "reshape: %s has %lld elements, %s cannot hold them",
