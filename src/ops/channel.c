@@ -3,6 +3,8 @@
 #include "norm.h"
 #include "reduce.h"
 
+#include <string.h>
+
 /* ---- jobs ---- */
 
 gm_channel_job gm__channel_job(const gm_shape *x, bool last) {
@@ -46,8 +48,13 @@ static void channel_over_channels(const channel_run *r) {
     gm_parallel_for(r->job->c, grain, channel_range, (void *)r);
 }
 
+/* Of no positions the sums are 0: the kernels write a channel's when its last block is done. */
 void gm__channel_sums(const gm_channel_job *job, gm_dtype dtype) {
     const gm_kernels *k = gm__kernels();
+    bool none = job->n == 0 || job->s == 0;
+    for (int i = 0; none && i < 2; i++)
+        if (job->out[i]) memset(job->out[i], 0, (size_t)(job->c * gm__element_bytes(dtype)));
+    if (none) return;
     channel_over_channels(&(channel_run){ job, dtype == GM_F64 ? k->norm_channel_sums_f64 : k->norm_channel_sums_f32 });
 }
 

@@ -1,6 +1,8 @@
 /* Convolutions against recorded results, in both layouts; second order; errors by their words. */
 #include "recorded.h"
 
+#include "tensor/tensor.h"
+
 /* The same values and gradients whether x is row-major or channels-last. */
 #define CONV_CASE(name, sx, sw, channels, call)                                                                        \
   do {                                                                                                                 \
@@ -85,6 +87,21 @@ static void conv_adjoint(void) {
     }
 }
 
+/* No pictures: what the parameters get is zero, not what their memory held. */
+static void conv_of_nothing(void) {
+    gm__guard_storages(true);
+    gm_tensor *x = recorded_variable(1, GM_SHAPE(0, 4, 5, 5)), *w = recorded_variable(2, GM_SHAPE(6, 4, 3, 3));
+    gm_tensor *p[] = { w, recorded_variable(3, GM_SHAPE(6)), recorded_variable(4, GM_SHAPE(4)),
+                       recorded_variable(5, GM_SHAPE(4)) };
+    gm_tensor *y = gm_conv2d(gm_group_norm(x, 2, .weight = p[2], .bias = p[3]), w, .bias = p[1]);
+    CHECK(gm_backward(gm_sum(y)), "%s", gm_error_message());
+    for (int i = 0; i < 4; i++) {
+        gm_tensor *g = gm_gradient_of(p[i]);
+        CHECK(g && gm_item(gm_max(gm_abs(g))) == 0, "%d: %s", i, gm_error_message());
+    }
+    gm__guard_storages(false);
+}
+
 int main(void) {
     if (recorded_open("tests/ops/data/conv.txt")) {
         RUN(conv_forward_cases);
@@ -92,6 +109,7 @@ int main(void) {
         RUN(conv_lone_picture);
         RUN(conv_errors);
         RUN(conv_adjoint);
+        RUN(conv_of_nothing);
     }
     recorded_close();
     return check_done();
