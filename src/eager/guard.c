@@ -42,10 +42,7 @@ gm_tensor *gm_gradient_of(const gm_tensor *x) {
 }
 
 bool gm_gradient_rows(const gm_tensor *x, gm_tensor **rows, gm_tensor **values) {
-    if (!gm_ok() || !gm__check_tensor(x, "gradient_rows", 1) || !x->grad || !gm__tensor_rows(x->grad, rows, values))
-        return false;
-    *rows = gm__tensor_alias(*rows), *values = gm__tensor_alias(*values); /* reading the gradient drops those */
-    return gm_ok();
+    return gm_ok() && gm__check_tensor(x, "gradient_rows", 1) && x->grad && gm__tensor_rows(x->grad, rows, values);
 }
 
 void gm_clear_gradient(gm_tensor *x) {

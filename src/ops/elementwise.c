@@ -22,6 +22,12 @@ static gm_tensor *gm__inside(gm_tensor *g, gm_tensor *x, double low, double high
     return gm_where(in, g, gm_zeros(GM__SCALAR, gm_dtype_of(g)));
 }
 
+/* A slope of pow, but 0 for 0 to the power 0, where the formulas are no number. */
+static gm_tensor *gm__pow_slope(gm_tensor *slope, gm_tensor *a, gm_tensor *b) {
+    gm_tensor *fine = gm_logical_or(gm_ne_scalar(a, 0), gm_ne_scalar(b, 0));
+    return slope ? gm_where(fine, slope, gm_zeros(GM__SCALAR, gm_dtype_of(slope))) : NULL;
+}
+
 /* d/dx of s(1-s)(2 + x(1-2s)) with s = sigmoid(x). */
 static gm_tensor *gm__silu_third(gm_tensor *x) {
     gm_tensor *s = gm_sigmoid(x), *d = gm_mul(s, gm_rsub_scalar(s, 1)), *e = gm_add_scalar(gm_mul_scalar(s, -2), 1);

@@ -35,12 +35,16 @@ gm_tensor *gm__tensor_of_rows(const gm_shape *shape, gm_tensor *index, gm_tensor
 }
 
 bool gm__tensor_rows(const gm_tensor *t, gm_tensor **index, gm_tensor **values) {
-    struct gm__rows *r = t->storage ? t->storage->rows : NULL;
-    if (!r || t->offset || !gm_is_contiguous(t) ||
-        gm__bytes_of(t->dtype, gm_shape_count(t->shape)) < (int64_t)t->storage->bytes)
+    gm_storage *s = t->storage;
+    if (!s || !__atomic_load_n(&s->rows, __ATOMIC_ACQUIRE) || t->offset || !gm_is_contiguous(t) ||
+        gm__bytes_of(t->dtype, gm_shape_count(t->shape)) < (int64_t)s->bytes)
         return false;
-    *index = r->index, *values = r->values;
-    return true;
+    pthread_mutex_lock(&rows_lock); /* another thread may read the tensor, and so fill the storage, at any time */
+    struct gm__rows *r = s->rows;
+    *index = r ? gm__tensor_alias(r->index) : NULL;
+    *values = *index ? gm__tensor_alias(r->values) : NULL;
+    pthread_mutex_unlock(&rows_lock);
+    return *values != NULL;
 }
 
 static void rows_copy(const struct gm__rows *r, char *data) {

@@ -81,8 +81,8 @@ static inline bool gm__check_tensor(const gm_tensor *t, const char *op, int argu
 /* A tensor [N, D..] of zeros but for the rows `index` (i64 [k], ascending, each once; both contiguous) with `values`
  * [k, D..]. It holds these, not N rows, until it is read. */
 gm_tensor *gm__tensor_of_rows(const gm_shape *shape, gm_tensor *index, gm_tensor *values);
-/* The rows and values of a tensor that still is as gm__tensor_of_rows made it (the tensor's, not new counts); else
- * false. */
+/* The rows and values, in the innermost scope, of a tensor that still is as gm__tensor_of_rows made it; else, and after
+ * a MEMORY error, false. */
 bool gm__tensor_rows(const gm_tensor *t, gm_tensor **index, gm_tensor **values);
 /* Before the first read of a storage that may have rows; false and MEMORY. */
 bool gm__storage_fill(gm_storage *s);

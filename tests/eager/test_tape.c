@@ -3,7 +3,10 @@
 #include "gemel/autograd.h"
 #include "gemel/ops.h"
 
+#include "gemel/extend.h"
+
 #include <math.h>
+#include <pthread.h>
 
 static gm_tensor *leaf(double v) {
     gm_tensor *x = gm_scalar(v, GM_F64);
@@ -70,6 +73,42 @@ static void assigned_rows(void) {
     CHECK(gm_assign(y, gm_gradient_of(w[0])) && gm_item(gm_sum(y)) == 12, "%s", gm_error_message());
     CHECK(gm_assign(gm_select(gm_gradient_of(w[1]), 0, 1), gm_scalar(2, GM_F32)), "%s", gm_error_message());
     CHECK(gm_item(gm_sum(gm_gradient_of(w[1]))) == 16);
+}
+
+/* Reading in two threads: one takes the rows, the other makes the memory, which drops them. */
+static void *read_all(void *x) {
+    GM_SCOPE(s);
+    double *sum = gm_alloc(sizeof *sum);
+    if (sum) *sum = gm_item(gm_sum(gm_gradient_of(x)));
+    return sum;
+}
+
+static void rows_in_threads(void) {
+    for (int i = 0; i < 40; i++) {
+        GM_SCOPE(s);
+        gm_tensor *w = gm_zeros(GM_SHAPE(5000, 4), GM_F32), *rows, *values;
+        gm_set_requires_grad(w, true);
+        gm_backward(gm_sum(gm_embedding(w, gm_arange(0, 3, 1, GM_I64))));
+        pthread_t other;
+        CHECK(!pthread_create(&other, NULL, read_all, w));
+        bool few = gm_gradient_rows(w, &rows, &values);
+        CHECK(!few || (gm_item(gm_sum(rows)) == 3 && gm_item(gm_sum(values)) == 12), "%s", gm_error_message());
+        void *sum = NULL;
+        CHECK(!pthread_join(other, &sum) && sum && *(double *)sum == 12);
+        gm_free(sum);
+    }
+}
+
+/* Zero to the power zero is 1 whichever moves. */
+static void zero_power(void) {
+    GM_SCOPE(s);
+    gm_tensor *a = gm_from_data(GM_SHAPE(3), GM_F64, (double[]){ 0, 0, 2 }),
+              *b = gm_from_data(GM_SHAPE(3), GM_F64, (double[]){ 0, 2, 0 });
+    gm_set_requires_grad(a, true), gm_set_requires_grad(b, true);
+    CHECK(gm_backward(gm_sum(gm_pow(a, b))), "%s", gm_error_message());
+    const double *da = gm_data(gm_gradient_of(a)), *db = gm_data(gm_gradient_of(b));
+    CHECK(da[0] == 0 && da[1] == 0 && da[2] == 0, "%g %g %g", da[0], da[1], da[2]);
+    CHECK(db[0] == 0 && db[1] == 0 && fabs(db[2] - log(2)) < 1e-15, "%g %g %g", db[0], db[1], db[2]);
 }
 
 static void empty_extreme(void) {
@@ -197,6 +236,8 @@ static void anomaly(void) {
 int main(void) {
     RUN(assigned_rows);
     RUN(empty_extreme);
+    RUN(rows_in_threads);
+    RUN(zero_power);
     RUN(simple);
     RUN(second_order);
     RUN(modes);
