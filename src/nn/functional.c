@@ -102,7 +102,8 @@ static bool functional_take(const functional *f, functional_run *r, gm_tensor *c
 static bool functional_size(const functional_run *r, int64_t *size) {
     if (r->several && *size && *size % GM_SIZE_ANY == 0)
         return gm_fail(GM_ERROR_SHAPE, "model: inputs differ in a size that is not fixed, and a shape depends on it");
-    *size = gm_size_known(*size, r->batch, r->any);
+    /* where no input has such a size, a number that looks like one is what it is */
+    *size = gm_size_known(*size, r->batch < 0 ? GM_SIZE_BATCH : r->batch, r->any < 0 ? GM_SIZE_ANY : r->any);
     return true;
 }
 

@@ -104,6 +104,9 @@ bool gm__op_batch(const gm_batch_args *a) {
 
 gm_tensor *gm__batched(const gm_batch_args *a, int i) {
     if (!a->in[i] || a->mapped[i]) return a->in[i];
+    if (a->in[i]->shape.n == GM_MAX_DIMS)
+        return gm_fail(GM_ERROR_SHAPE, "%s: no dimension is left for a batch of %s", a->op->name,
+                       gm__tensor_shape_str(a->in[i])), NULL;
     gm_shape s = { .n = a->in[i]->shape.n + 1 };
     s.d[0] = a->size;
     for (int d = 1; d < s.n; d++) s.d[d] = a->in[i]->shape.d[d - 1];

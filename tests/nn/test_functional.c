@@ -12,6 +12,15 @@ static bool same(gm_tensor *a, gm_tensor *b) {
 
 static gm_tensor *numbers(int seed, gm_shape s) { return recorded_input(seed, s); }
 
+/* Sizes that only look like the ones that stand for an unknown size. */
+static void lookalikes(void) {
+    GM_SCOPE(s);
+    gm_tensor *x = gm_input(GM_SHAPE(1));
+    gm_module *m = gm_model(x, gm_expand(x, GM_SHAPE(-1, 65521)));
+    gm_tensor *y = gm_forward(m, numbers(1, GM_SHAPE(2, 1)));
+    CHECK(y && gm_shape_equal(gm_shape_of(y), GM_SHAPE(2, 65521)), "%s", gm_error_message());
+}
+
 /* A chain is what gm_sequential makes of the same layers, but for the names. */
 static void chain(void) {
     GM_SCOPE(s);
@@ -375,6 +384,7 @@ static void afterwards(void) {
 }
 
 int main(void) {
+    RUN(lookalikes);
     RUN(chain);
     RUN(operations);
     RUN(ports);
