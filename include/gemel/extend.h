@@ -35,7 +35,8 @@ GM_API int64_t gm_where_push(const char *name);
 GM_API void gm_where_pop(int64_t before);
 
 /* Call f(env, begin, end) over disjoint ranges that cover 0..n, on the pool's threads, and wait. A range has at least
- * `grain` elements (the last may be short): choose it so that one range is 20 us of work. f must not call Gemel. */
+ * `grain` elements (the last may be short): choose it so that one range is 20 us of work. f must not call Gemel,
+ * gm_fail apart: an error of one of the threads becomes the caller's. */
 typedef void (*gm_range_fn)(void *env, int64_t begin, int64_t end);
 GM_API void gm_parallel_for(int64_t n, int64_t grain, gm_range_fn f, void *env);
 

@@ -2,16 +2,17 @@
  *
  * One loop at a time is posted; ranges are claimed by an atomic ticket, by the caller too, so that the caller never
  * waits for a worker that the system has not scheduled: it does the work itself. At the end it waits only for workers
- * that are inside a range. Workers spin for a few microseconds between loops, then park on a condition variable.
+ * that are inside a range. An error that a worker met moves to the caller. Workers spin for a few microseconds between loops, then park on a condition variable.
  * Spinning is bounded and short, so a busy machine costs a wake-up, never a stall (bench/base/bench_pool.c). */
 #include "../math/fp.h"
-#include "gemel/extend.h"
+#include "context.h"
 
 #include <errno.h>
 #include <fenv.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 #if defined(__linux__)
@@ -31,6 +32,8 @@ static struct {
     int64_t n, chunk;
     gm_range_fn f;
     void *env;
+    gm_error error;                  /* the first of the posted loop's workers, under `lock` */
+    char message[1024];
 } pool = { .user = PTHREAD_MUTEX_INITIALIZER, .lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER };
 
 static __thread bool pool_is_worker __attribute__((tls_model("initial-exec")));
@@ -52,10 +55,32 @@ static void pool_run_ranges(void) {
     }
 }
 
+/* What has failed here fails in the thread whose loop it is; else it would be in the way of every later loop. */
+static void pool_hand_over(void) {
+    gm_context *c = gm__context_current;
+    if (!c || !c->error) return;
+    pthread_mutex_lock(&pool.lock);
+    if (!pool.error) {
+        memcpy(pool.message, c->message, sizeof pool.message);
+        pool.error = c->error;
+    }
+    pthread_mutex_unlock(&pool.lock);
+    gm_error_clear();
+}
+
+static void pool_take_over(void) {
+    gm_error error = pool.error;
+    pool.error = GM_OK;
+    if (error) gm_fail(error, "%s", pool.message);
+}
+
 /* Enter the open loop, if it is still open once we are counted as inside. */
 static void pool_join(void) {
     atomic_fetch_add(&pool.inside, 1);
-    if (atomic_load(&pool.posted) & 1) pool_run_ranges();
+    if (atomic_load(&pool.posted) & 1) {
+        pool_run_ranges();
+        pool_hand_over();
+    }
     atomic_fetch_sub(&pool.inside, 1);
 }
 
@@ -104,6 +129,7 @@ static void pool_after_fork(void) {
     pool.started = 0;
     pool.parked = pool.inside = 0;
     pool.posted &= ~(uint64_t)1;
+    pool.error = GM_OK;
 }
 
 static void pool_start(void) {
@@ -172,6 +198,7 @@ void gm_parallel_for(int64_t n, int64_t grain, gm_range_fn f, void *env) {
     pool_post(n, (n + ranges - 1) / ranges, f, env);
     pool_run_ranges();
     pool_finish();
+    pool_take_over();
     pool_is_worker = nested;
     pthread_mutex_unlock(&pool.user);
 }

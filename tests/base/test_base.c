@@ -152,6 +152,29 @@ static void contexts(void) {
     CHECK(destroyed == 1);
 }
 
+/* Whichever thread meets an error, the caller has it afterwards, and the next loop begins without one. */
+static _Atomic int pool_found_errors;
+static void fail_in_range(void *env, int64_t begin, int64_t end) {
+    volatile double x = 0;
+    pool_found_errors += !gm_ok();
+    for (int i = 0; i < 20000; i++) x = x + i;
+    if (begin <= *(int64_t *)env && *(int64_t *)env < end) gm_fail(GM_ERROR_VALUE, "element %d", (int)*(int64_t *)env);
+}
+
+static void pool_errors(void) {
+    gm_set_threads(4);
+    for (int64_t i = 0; i < 200; i++) {
+        int64_t bad = i % 16, none = -1;
+        gm_parallel_for(16, 1, fail_in_range, &bad);
+        CHECK(gm_error_code() == GM_ERROR_VALUE && !strncmp(gm_error_message(), "element ", 8), "loop %d", (int)i);
+        gm_error_clear();
+        pool_found_errors = 0;
+        gm_parallel_for(16, 1, fail_in_range, &none);
+        CHECK(gm_ok() && !pool_found_errors, "loop %d", (int)i);
+        gm_error_clear();
+    }
+}
+
 int main(void) {
     RUN(scopes);
     RUN(dead_handles);
@@ -159,6 +182,7 @@ int main(void) {
     RUN(failing_allocation);
     RUN(blocks);
     RUN(pool);
+    RUN(pool_errors);
     RUN(contexts);
     CHECK(gm_exit_status() == 0);
     return check_done();
