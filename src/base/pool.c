@@ -2,8 +2,9 @@
  *
  * One loop at a time is posted; ranges are claimed by an atomic ticket, by the caller too, so that the caller never
  * waits for a worker that the system has not scheduled: it does the work itself. At the end it waits only for workers
- * that are inside a range. An error that a worker met moves to the caller. Workers spin for a few microseconds between loops, then park on a condition variable.
- * Spinning is bounded and short, so a busy machine costs a wake-up, never a stall (bench/base/bench_pool.c). */
+ * that are inside a range. An error that a worker met moves to the caller. Workers spin for a few microseconds between
+ * loops, then park on a condition variable. Spinning is bounded and short, so a busy machine costs a wake-up, never a
+ * stall (bench/base/bench_pool.c). */
 #include "../math/fp.h"
 #include "context.h"
 
