@@ -93,7 +93,8 @@ GM_API bool gm_fail(gm_error code, const char *format, ...) GM_PRINTF(2, 3);
 GM_API int gm_exit_status(void);
 
 /* ---- Log -----------------------------------------------------------------------------------------------------
- * Warnings and progress go here; standard error by default; GM_LOG=0 in the environment silences them. */
+ * Warnings and progress go here; standard error by default; GM_LOG=0 in the environment silences
+ * them, but not GM_LOG_ERROR, such as what gm_exit_status prints. */
 
 typedef int32_t gm_log_level;
 enum { GM_LOG_DEBUG = 0, GM_LOG_INFO = 1, GM_LOG_WARNING = 2, GM_LOG_ERROR = 3 };

@@ -32,7 +32,9 @@ void gm_set_log(gm_log_fn fn, void *env, void (*free_env)(void *env)) {
     if (old_free) old_free(old_env);
 }
 
+/* GM_LOG=0 is for those who do not want to be disturbed; why a program failed they want to know. */
 static bool log_silent(gm_log_level level) {
+    if (level == GM_LOG_ERROR) return false;
     const char *setting = getenv("GM_LOG");
     if (setting && strcmp(setting, "0") == 0) return true;
     return level == GM_LOG_DEBUG && !getenv("GM_DEBUG");

@@ -110,10 +110,17 @@ static void *pool_worker(void *unused) {
     return NULL;
 }
 
-static int pool_available(void) {
+/* What GM_THREADS says; 0: nothing, -1: nothing that makes sense. */
+static int pool_setting(void) {
     const char *text = getenv("GM_THREADS");
-    int n = text && *text ? atoi(text) : 0;
-    if (n > 0) return n < POOL_MAX ? n : POOL_MAX;
+    char *end;
+    if (!text || !*text) return 0;
+    long n = strtol(text, &end, 10);
+    return end != text && !*end && n >= 1 && n <= POOL_MAX ? (int)n : -1;
+}
+
+static int pool_available(void) {
+    if (pool_setting() > 0) return pool_setting();
 #if defined(__linux__)
     cpu_set_t set;
     if (!sched_getaffinity(0, sizeof set, &set)) return CPU_COUNT(&set) < POOL_MAX ? CPU_COUNT(&set) : POOL_MAX;
@@ -150,8 +157,12 @@ static void pool_start(void) {
 int gm_n_threads(void) {
     if (!pool.wanted) {
         pthread_mutex_lock(&pool.lock);
-        if (!pool.wanted) pool.wanted = pool_available();
+        bool first = !pool.wanted;
+        if (first) pool.wanted = pool_available();
         pthread_mutex_unlock(&pool.lock);
+        if (first && pool_setting() < 0)
+            gm_log_line(GM_LOG_WARNING, "GM_THREADS=%s: 1 to %d are possible; there are %d now", getenv("GM_THREADS"),
+                        POOL_MAX, pool.wanted);
     }
     return pool.wanted;
 }

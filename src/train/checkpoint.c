@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { CHECKPOINT_VERSION = 1, CHECKPOINT_PLACES = 4, CHECKPOINT_SETTINGS = 6 };
 
@@ -34,8 +35,11 @@ static bool checkpoint_make_dir(const char *dir) {
             return gm_fail(GM_ERROR_IO, "fit: cannot make the directory %s: %s", part, strerror(errno));
     }
     struct stat st;
-    if (!stat(dir, &st) && S_ISDIR(st.st_mode)) return true;
-    return gm_fail(GM_ERROR_IO, "fit: cannot make the directory %s: a file of that name is in the way", dir);
+    if (stat(dir, &st) || !S_ISDIR(st.st_mode))
+        return gm_fail(GM_ERROR_IO, "fit: cannot make the directory %s: a file of that name is in the way", dir);
+    if (access(dir, W_OK | X_OK))
+        return gm_fail(GM_ERROR_IO, "fit: cannot write to the directory %s: %s", dir, strerror(errno));
+    return true;
 }
 
 bool gm__checkpoint_check(const gm_fit_args *a) {

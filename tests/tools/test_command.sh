@@ -44,6 +44,12 @@ for name in $(sed -n 's/^COMMAND(\(.*\))$/\1/p' tools/gemel/commands.def); do
     expect 2 err 'unknown flag --no-such-flag' "$name" --no-such-flag
 done
 
+# silence is not for errors
+GM_LOG=0
+export GM_LOG
+expect 1 err '^gemel: error: IO: .*no-such-file' inspect "$work/no-such-file"
+unset GM_LOG
+
 # a result that cannot be written is a failure
 if [ -e /dev/full ]; then
     "$GEMEL" version >/dev/full 2>"$work/err"

@@ -59,6 +59,11 @@ check 'cmp -s "$work/json1" "$work/json2" && cmp -s "$work/json1" "$work/json3"'
 mv "$work/m1.safetensors" "$model"
 check 'sed -n "s/.*\"val_accuracy\": //p" "$work/json1" | awk "END { exit !(\$1 > 0.9) }"'
 
+GM_THREADS=many
+export GM_THREADS
+expect 0 err '^gemel: warning: GM_THREADS=many: 1 to 256 are possible' train --model lenet --data "mnist:$data" --epochs 1
+unset GM_THREADS
+
 # The same of a net with convolutions, an average and a schedule.
 for threads in 1 2 3; do
     export GM_THREADS=$threads
@@ -190,6 +195,17 @@ for signal in INT TERM; do
     check '[ $code -eq 130 ] && grep -q "INTERRUPTED: .*resume goes on from $stop/last.safetensors" "$work/err"'
     expect 0 out '"count": 256' eval "$stop.safetensors" --data "mnist:$data" --json
 done
+
+# Closed streams: nothing that is printed gets into a file, and not being read is an error.
+"$GEMEL" train --model mlp --data "mnist:$data" --csv "$work/closed.csv" --logdir "$work/closed" --quiet >&- 2>&- <&-
+code=$?
+check '[ $code -eq 1 ] && [ "$(wc -l <"$work/closed.csv")" -eq 2 ] && ! grep -q loss.*validation "$work/closed.csv"'
+check '! grep -aq "validation loss" "$work"/closed/*'
+mkdir "$work/locked" && chmod 555 "$work/locked"
+if [ "$(id -u)" != 0 ]; then
+    expect 1 err 'IO: .*cannot write to the directory .*/locked' train --model mlp --data "mnist:$data" --checkpoint-dir "$work/locked"
+    check '[ ! -s "$work/out" ]'
+fi
 
 # A full disk: an error that says so, and the last checkpoint stays what it was.
 full="train --model mlp --data mnist:$data --seed 3 --checkpoint-dir $work/full"

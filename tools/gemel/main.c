@@ -1,5 +1,6 @@
 /* main.c: the command `gemel`: find the subcommand, read its command line, run it, report. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -70,7 +71,15 @@ static int finish(int code) {
     return code ? code : CLI_FAILURE;
 }
 
+/* A closed standard stream would give its number to the next file that is opened, and what is printed would land in
+ * that file. Now reading and writing such a stream fails. */
+static void keep_standard_streams(void) {
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd ? O_RDONLY : O_WRONLY) != fd) return;
+}
+
 int main(int argc, char **argv) {
+    keep_standard_streams();
     signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is an error like a full disk */
     if (argc < 2) return print_overview(stderr), CLI_USAGE;
     const char *word = argv[1];
