@@ -186,6 +186,7 @@ gm_pack *gm_cutmix(gm_pack *batch, int64_t classes, double alpha, gm_dice *dice)
                NULL;
     int64_t h = shape.d[2], w = shape.d[3];
     double half = 0.5 * __builtin_sqrt(1 - mixing_beta(dice, alpha));
+    if (!gm_ok()) return NULL;
     int64_t cx = gm_dice_below(dice, w), cy = gm_dice_below(dice, h);
     int64_t rx = (int64_t)(half * (double)w), ry = (int64_t)(half * (double)h);
     const int64_t box[4] = { cy > ry ? cy - ry : 0, cy + ry < h ? cy + ry : h, cx > rx ? cx - rx : 0,

@@ -36,7 +36,7 @@ static void trace_put(bool was_ok) {
     gm__builder *l = &trace.line;
     bool put = !trace.failure[0] && !l->failed && gm__sink_put(&trace.sink, "profile", l->text, l->n);
     if (!put && !trace.failure[0])
-        snprintf(trace.failure, sizeof trace.failure, "%s", was_ok ? gm_error_message() : "writing failed");
+        snprintf(trace.failure, sizeof trace.failure, "%.500s", was_ok ? gm_error_message() : "writing failed");
     if (was_ok) gm_error_clear();
     l->n = 0;
     l->failed = false;
