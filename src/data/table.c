@@ -20,14 +20,23 @@ typedef struct {
 
 /* ---- what to learn from ---- */
 
+/* A column is text for the sake of one field: which one, to be told. */
+static bool table_is_text(const table *t, const char *name, gm_tensor *column) {
+    int64_t at = 0;
+    for (int64_t i = t->rows - 1; i >= 0; i--) {
+        const char *text = gm_string_at(column, i);
+        if (text && text[strspn(text, "+-.0123456789eE \t")]) at = i;
+    }
+    return gm_fail(GM_ERROR_VALUE,
+                   "%s: column \"%s\" is text, to learn from it numbers are needed: row %lld has \"%.40s\"", t->source, name,
+                   (long long)at + 1, t->rows ? gm_string_at(column, at) : "");
+}
+
 static bool table_copy(const table *t, const char *name, float *to, int64_t stride) {
     if (!gm_pack_has(t->columns, name))
         return gm_fail(GM_ERROR_INDEX, "%s: there is no column \"%s\"", t->source, name);
     gm_tensor *column = gm_get(t->columns, name);
-    if (column && gm_dtype_of(column) == GM_STRING)
-        return gm_fail(GM_ERROR_VALUE,
-                       "%s: column \"%s\" is text, to learn from it numbers are needed: row 1 has \"%.40s\"", t->source,
-                       name, t->rows ? gm_string_at(column, 0) : "");
+    if (column && gm_dtype_of(column) == GM_STRING) return table_is_text(t, name, column);
     gm_tensor *reals = gm_contiguous(gm_cast(column, GM_F32));
     const float *from = reals ? gm_data(reals) : NULL;
     for (int64_t i = 0; from && i < t->rows; i++) {

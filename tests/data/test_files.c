@@ -232,7 +232,7 @@ static void bad_tables(void) {
     } bad[] = {
         { "a,b\n1,x\n2,\n", "column \"b\" has no label in row 2", GM_ERROR_VALUE },
         { "a,b\n1,0\n2,-3\n", "column \"b\": the label in row 2 is -3, 0 to 65535", GM_ERROR_VALUE },
-        { "a,b\n1,0\nx,1\n", "column \"a\" is text, to learn from it numbers are needed: row 1 has \"1\"",
+        { "a,b\n1,0\nx,1\n", "column \"a\" is text, to learn from it numbers are needed: row 2 has \"x\"",
           GM_ERROR_VALUE },
         { "a,b\n1,0\n,1\n", "column \"a\" has no value in row 2", GM_ERROR_VALUE },
         { "a,b\n1,0\n-inf,1\n", "column \"a\" in row 2 is -inf as f32", GM_ERROR_VALUE },

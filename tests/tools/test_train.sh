@@ -118,6 +118,7 @@ expect 2 err 'multistep needs --milestones' train --schedule multistep
 expect 1 err 'cannot write .*: Is a directory' train --model mlp --data "mnist:$data" --out "$work"
 expect 1 err 'cannot write : No such' train --model mlp --data "mnist:$data" --out ''
 check '[ ! -s "$work/out" ]' # before the training, not after it
+expect 2 err 'min-lr 0.5 is above --lr 0.001' train --schedule cosine --min-lr 0.5
 expect 2 err 'momentum is for --optimizer sgd and rmsprop' train --momentum 0.9
 expect 2 err 'step-size is for --schedule step' train --schedule cosine --step-size 3
 expect 1 err 'VALUE: fit: accumulate is 3' train --model mlp --data "mnist:$data" --accumulate 3

@@ -53,6 +53,10 @@ static void check_uses(const recipe *r, cli_args *args) {
         cli_usage(args, "--schedule multistep needs --milestones N,N...");
         args->bad = true;
     }
+    if (r->min_lr > r->lr) {
+        cli_usage(args, "--min-lr %g is above --lr %g", r->min_lr, r->lr);
+        args->bad = true;
+    }
     is_for(args, "swa", !cli_text(args, "ema", NULL), "runs without --ema");
 }
 
