@@ -28,8 +28,8 @@ static bool table_is_text(const table *t, const char *name, gm_tensor *column) {
         if (text && text[strspn(text, "+-.0123456789eE \t")]) at = i;
     }
     return gm_fail(GM_ERROR_VALUE,
-                   "%s: column \"%s\" is text, to learn from it numbers are needed: row %lld has \"%.40s\"", t->source, name,
-                   (long long)at + 1, t->rows ? gm_string_at(column, at) : "");
+                   "%s: column \"%s\" is text, to learn from it numbers are needed: row %lld has \"%.40s\"", t->source,
+                   name, (long long)at + 1, t->rows ? gm_string_at(column, at) : "");
 }
 
 static bool table_copy(const table *t, const char *name, float *to, int64_t stride) {
