@@ -12,6 +12,11 @@ static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct { gm_log_fn fn; void *env; void (*free_env)(void *); } log_sink;
 static gm__log_drawing log_drawing;
 
+/* Callbacks run outside of the lock, so an environment that is replaced meanwhile is freed when none runs any more. */
+typedef struct log_retired { void (*free_env)(void *); void *env; struct log_retired *next; } log_retired;
+static log_retired *log_waiting;
+static int log_running;
+
 void gm__log_lock(void) { pthread_mutex_lock(&log_lock); }
 void gm__log_unlock(void) { pthread_mutex_unlock(&log_lock); }
 
@@ -28,8 +33,25 @@ void gm_set_log(gm_log_fn fn, void *env, void (*free_env)(void *env)) {
     void (*old_free)(void *) = log_sink.free_env;
     void *old_env = log_sink.env;
     log_sink.fn = fn, log_sink.env = env, log_sink.free_env = free_env;
+    if (old_free && log_running) {
+        log_retired *r = malloc(sizeof *r); /* without memory it is never freed */
+        if (r) *r = (log_retired){ old_free, old_env, log_waiting }, log_waiting = r;
+        old_free = NULL;
+    }
     pthread_mutex_unlock(&log_lock);
     if (old_free) old_free(old_env);
+}
+
+static void log_callback_ended(void) {
+    pthread_mutex_lock(&log_lock);
+    log_retired *r = --log_running ? NULL : log_waiting;
+    if (r) log_waiting = NULL;
+    pthread_mutex_unlock(&log_lock);
+    for (log_retired *next; r; r = next) {
+        next = r->next;
+        r->free_env(r->env);
+        free(r);
+    }
 }
 
 /* GM_LOG=0 is for those who do not want to be disturbed; why a program failed they want to know. */
@@ -73,6 +95,9 @@ void gm_log_line(gm_log_level level, const char *format, ...) {
     gm_log_fn fn = log_sink.fn;
     void *env = log_sink.env;
     if (!fn) log_to_stderr(prefix[level & 3], line);
+    else log_running++;
     pthread_mutex_unlock(&log_lock);
-    if (fn) fn(env, level, line); /* outside of the lock: the callback may log */
+    if (!fn) return;
+    fn(env, level, line); /* outside of the lock: the callback may log */
+    log_callback_ended();
 }

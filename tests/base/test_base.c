@@ -4,6 +4,8 @@
 #include "base/object.h"
 #include "check.h"
 
+#include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 
 typedef struct { gm_object o; int *destroyed; } thing;
@@ -152,6 +154,40 @@ static void contexts(void) {
     CHECK(destroyed == 1);
 }
 
+/* A callback that is replaced while another thread is in it keeps its environment until it returns. */
+typedef struct { _Atomic bool freed; } log_place;
+static _Atomic int log_used_freed, log_freed;
+static _Atomic bool log_stop;
+static void log_keep(void *env, gm_log_level level, const char *line) {
+    (void)level;
+    (void)line;
+    for (int i = 0; i < 500; i++) log_used_freed += ((log_place *)env)->freed;
+}
+static void log_drop(void *env) {
+    ((log_place *)env)->freed = true;
+    log_freed++;
+}
+static void *log_much(void *unused) {
+    while (!log_stop) gm_log_line(GM_LOG_INFO, "a line");
+    return unused;
+}
+
+static void replaced_log(void) {
+    enum { PLACES = 3000 };
+    static log_place place[PLACES];
+    pthread_t thread;
+    gm_set_log(log_keep, &place[0], log_drop);
+    CHECK(!pthread_create(&thread, NULL, log_much, NULL));
+    for (int i = 1; i < PLACES; i++) {
+        gm_set_log(log_keep, &place[i], log_drop);
+        sched_yield();
+    }
+    log_stop = true;
+    pthread_join(thread, NULL);
+    gm_set_log(NULL, NULL, NULL);
+    CHECK(!log_used_freed && log_freed == PLACES, "%d uses after the end, %d ended", log_used_freed, log_freed);
+}
+
 /* Whichever thread meets an error, the caller has it afterwards, and the next loop begins without one. */
 static _Atomic int pool_found_errors;
 static void fail_in_range(void *env, int64_t begin, int64_t end) {
@@ -183,6 +219,7 @@ int main(void) {
     RUN(blocks);
     RUN(pool);
     RUN(pool_errors);
+    RUN(replaced_log);
     RUN(contexts);
     CHECK(gm_exit_status() == 0);
     return check_done();
