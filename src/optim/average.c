@@ -98,6 +98,9 @@ bool gm_load_average_state(gm_average *a, gm_pack *values) {
         gm_tensor *value = gm_get(flat, gm_pack_name(a->state, i));
         if (value && !gm_shape_equal(gm_shape_of(value), gm_shape_of(gm_pack_at(a->state, i))))
             gm_fail(GM_ERROR_SHAPE, "load_average_state: \"%s\" has another shape", gm_pack_name(a->state, i));
+        if (gm_ok() && !gm_is_float(gm_dtype_of(value)))
+            gm_fail(GM_ERROR_DTYPE, "load_average_state: \"%s\" is %s, states are floats", gm_pack_name(a->state, i),
+                    gm_dtype_name(gm_dtype_of(value)));
     }
     for (int64_t i = 0; gm_ok() && i < gm_pack_count(a->state); i++)
         gm_assign(gm_pack_at(a->state, i), gm_get(flat, gm_pack_name(a->state, i)));

@@ -335,6 +335,9 @@ static bool optim_fits(const gm_optimizer *o, gm_pack *own, gm_pack *values) {
         if (!gm_shape_equal(a, b))
             return gm_fail(GM_ERROR_SHAPE, "load_optimizer_state: \"%s\" is %s, here it is %s", name,
                            gm_shape_text(b, got, sizeof got), gm_shape_text(a, want, sizeof want));
+        if (gm_ok() && !gm_is_float(gm_dtype_of(gm_get(values, name))))
+            return gm_fail(GM_ERROR_DTYPE, "load_optimizer_state: \"%s\" is %s, states are floats", name,
+                           gm_dtype_name(gm_dtype_of(gm_get(values, name))));
     }
     for (int64_t i = 0; i < gm_pack_count(values); i++)
         if (!gm_pack_has(own, gm_pack_name(values, i)))
