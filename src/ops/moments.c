@@ -148,9 +148,16 @@ static gm_tensor *moment_wide(gm_tensor *x) {
 
 static gm_tensor *moment_narrow(gm_tensor *y, const gm_tensor *x) { return y ? gm_cast(y, x->dtype) : NULL; }
 
+/* The root of sums s >= 0, of order p; the slope at zero is taken for 0. */
+static gm_tensor *moment_root(gm_tensor *s, double p) {
+    gm_tensor *zero = gm_eq_scalar(s, 0), *none = s ? gm_zeros((gm_shape){ 0 }, gm_dtype_of(s)) : NULL;
+    gm_tensor *some = gm_where(zero, gm_add_scalar(none, 1), s);
+    return gm_where(zero, none, p == 2 ? gm_sqrt(some) : gm_pow_scalar(some, 1 / p));
+}
+
 gm_tensor *gm_std_dims(gm_tensor *x, const int32_t *dims, int n, int correction, bool keep) {
     if (!gm_ok() || !gm__check_tensor(x, "std", 1) || !gm__check_float(x, "std")) return NULL;
-    return moment_narrow(gm_sqrt(gm_var_dims(moment_wide(x), dims, n, correction, keep)), x);
+    return moment_narrow(moment_root(gm_var_dims(moment_wide(x), dims, n, correction, keep), 2), x);
 }
 
 gm_tensor *gm_std(gm_tensor *x, int correction) { return gm_std_dims(x, NULL, 0, correction, false); }
@@ -176,21 +183,20 @@ gm_tensor *gm_logsumexp(gm_tensor *x, int dim, bool keep) { return gm_logsumexp_
 
 /* ---- norms ---- */
 
-/* The root of the sum of squares; its slope at zero is taken for 0. */
-static gm_tensor *norm_two(gm_tensor *x, const int32_t *dims, int n, bool keep) {
-    gm_tensor *s = gm_sum_dims(gm_square(x), dims, n, keep);
-    gm_tensor *zero = gm_eq_scalar(s, 0), *none = s ? gm_zeros((gm_shape){ 0 }, gm_dtype_of(s)) : NULL;
-    return gm_where(zero, none, gm_sqrt(gm_where(zero, gm_add_scalar(none, 1), s)));
+/* Of any other order than 0, 1, 2 and infinity. Negative ones have no sums of zero but where an x is infinite. */
+static gm_tensor *norm_any(gm_tensor *x, double p, const int32_t *dims, int n, bool keep) {
+    gm_tensor *s = gm_sum_dims(gm_pow_scalar(gm_abs(x), p), dims, n, keep);
+    return p > 0 ? moment_root(s, p) : gm_pow_scalar(s, 1 / p);
 }
 
 gm_tensor *gm_norm_dims(gm_tensor *x, double p, const int32_t *dims, int n, bool keep) {
     if (!gm_ok() || !gm__check_tensor(x, "norm", 1) || !gm__check_float(x, "norm")) return NULL;
     gm_tensor *w = moment_wide(x), *y;
-    if (p == 2) y = norm_two(w, dims, n, keep);
+    if (p == 2) y = moment_root(gm_sum_dims(gm_square(w), dims, n, keep), 2);
     else if (p == 1) y = gm_sum_dims(gm_abs(w), dims, n, keep);
     else if (p == 0) y = gm_sum_dims(gm_cast(gm_ne_scalar(w, 0), w->dtype), dims, n, keep);
     else if (isinf(p)) y = p > 0 ? gm_max_dims(gm_abs(w), dims, n, keep) : gm_min_dims(gm_abs(w), dims, n, keep);
-    else y = gm_pow_scalar(gm_sum_dims(gm_pow_scalar(gm_abs(w), p), dims, n, keep), 1 / p);
+    else y = norm_any(w, p, dims, n, keep);
     return moment_narrow(y, x);
 }
 

@@ -228,6 +228,19 @@ static void errors(void) {
     gm_error_clear();
 }
 
+/* Where all are alike, deviations and norms have a slope of 0. */
+static void slopes_at_zero(void) {
+    GM_SCOPE(s);
+    gm_tensor *x = gm_zeros(GM_SHAPE(3), GM_F32);
+    gm_set_requires_grad(x, true);
+    gm_tensor *y[] = { gm_std(x, 1), gm_norm(x, 2), gm_norm(x, 3) };
+    for (int i = 0; i < 3; i++) {
+        CHECK(gm_item(y[i]) == 0 && gm_backward(y[i]), "%s", gm_error_message());
+        CHECK(gm_item(gm_max(gm_abs(gm_gradient_of(x)))) == 0, "%d", i);
+        gm_clear_gradient(x);
+    }
+}
+
 int main(int argc, char **argv) {
     (void)argc, (void)argv;
     if (!recorded_open("tests/ops/data/norm.txt")) return 1;
@@ -238,6 +251,7 @@ int main(int argc, char **argv) {
     RUN(second_order);
     RUN(softmax_is_its_formula);
     RUN(errors);
+    RUN(slopes_at_zero);
     recorded_close();
     return check_done();
 }
