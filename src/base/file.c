@@ -21,8 +21,10 @@ static bool file_map(gm__file *f, int fd, size_t bytes) {
     return true;
 }
 
+enum { FILE_DEVICE_MOST = 1 << 26 }; /* more is not read from a device: /dev/zero has no end */
+
 /* Reads to the end: the size of a file that is no regular one is not known before. */
-static bool file_read(gm__file *f, int fd, size_t expected) {
+static bool file_read(gm__file *f, int fd, size_t expected, size_t most) {
     size_t capacity = 0;
     uint8_t *data = NULL;
     for (;;) {
@@ -36,6 +38,7 @@ static bool file_read(gm__file *f, int fd, size_t expected) {
         if (got < 0 && errno == EINTR) continue;
         if (got <= 0) return got == 0;
         f->bytes += (size_t)got;
+        if (f->bytes > most) return errno = EFBIG, false;
     }
 }
 
@@ -45,7 +48,7 @@ static bool file_fill(gm__file *f, const char *op, const char *path, int fd, boo
     if (S_ISDIR(st.st_mode)) return file_fail(op, path, "it is a directory"), false;
     bool regular = S_ISREG(st.st_mode) && st.st_size > 0;
     if (map && regular && file_map(f, fd, (size_t)st.st_size)) return true;
-    bool done = file_read(f, fd, regular ? (size_t)st.st_size : 65535);
+    bool done = file_read(f, fd, regular ? (size_t)st.st_size : 65535, S_ISCHR(st.st_mode) ? FILE_DEVICE_MOST : SIZE_MAX);
     if (done && !f->bytes && S_ISFIFO(st.st_mode))
         return file_fail(op, path, "a pipe with nothing in it; what is read twice has to be a file"), false;
     if (done) return true;

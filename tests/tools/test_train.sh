@@ -175,6 +175,7 @@ check 'cmp -s "$work/whole.safetensors" "$work/parts.safetensors"'
 check '[ ! -s "$work/out" ] || cmp -s "$work/whole.json" "$work/parts.json"'
 expect 0 out '"count": 256' eval "$work/keep/best.safetensors" --data "mnist:$data" --json
 expect 0 out '^fit.at  *i64  *\[4\]$' inspect "$work/keep/last.safetensors"
+[ ! -e /dev/zero ] || expect 1 err 'IO: .*cannot read /dev/zero: .*arge' inspect /dev/zero
 expect 1 err 'STATE: .*keep/last.safetensors is a run to go on with' eval "$work/keep/last.safetensors" --data "mnist:$data"
 expect 1 err 'INDEX: .*missing.*(in .*keep/last.safetensors)' $keep --model lenet
 expect 1 err 'INDEX: .*"group.0.momentum" is missing.*(in .*keep/last.safetensors)' $keep --optimizer sgd
