@@ -48,7 +48,8 @@ static bool file_fill(gm__file *f, const char *op, const char *path, int fd, boo
     if (S_ISDIR(st.st_mode)) return file_fail(op, path, "it is a directory"), false;
     bool regular = S_ISREG(st.st_mode) && st.st_size > 0;
     if (map && regular && file_map(f, fd, (size_t)st.st_size)) return true;
-    bool done = file_read(f, fd, regular ? (size_t)st.st_size : 65535, S_ISCHR(st.st_mode) ? FILE_DEVICE_MOST : SIZE_MAX);
+    bool done =
+        file_read(f, fd, regular ? (size_t)st.st_size : 65535, S_ISCHR(st.st_mode) ? FILE_DEVICE_MOST : SIZE_MAX);
     if (done && !f->bytes && S_ISFIFO(st.st_mode))
         return file_fail(op, path, "a pipe with nothing in it; what is read twice has to be a file"), false;
     if (done) return true;
