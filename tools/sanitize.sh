@@ -25,7 +25,7 @@ case ${1:-} in
 address)
     build asan all
     export ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1
-    if [ "${2:-}" = quick ]; then run asan -E 'test_zoo|example_(03|04|07|08|09|10)'; else run asan; fi
+    if [ "${2:-}" = quick ]; then run asan -E 'test_zoo|test_learning|example_(03|04|07|08|09|10)'; else run asan; fi
     ;;
 threads) # it wants a fixed address layout on kernels with many random bits
     build tsan thread_tests
