@@ -3,6 +3,7 @@
 #include "loss.h"
 #include "reduce.h"
 #include "../base/args.h"
+#include "gemel/autograd.h"
 
 #include <stddef.h>
 
@@ -57,8 +58,20 @@ static gm_tensor *loss_huber(gm_tensor *x, gm_tensor *y, const gm_loss_args *o) 
     return gm_where(gm_le_scalar(d, delta), gm_mul_scalar(gm_square(d), 0.5), line);
 }
 
+/* log, but not below -100. Where it would be, the slope is 0: that of log at 0 times 0 would be no number. */
+static gm_tensor *loss_log(gm_tensor *x) {
+    gm_tensor *low;
+    {
+        GM_NO_GRAD;
+        low = gm_lt_scalar(gm_log(x), -100);
+    }
+    if (!low) return NULL;
+    gm_tensor *one = gm_ones((gm_shape){ 0 }, x->dtype), *least = gm_full((gm_shape){ 0 }, -100, x->dtype);
+    return gm_where(low, least, gm_log(gm_where(low, one, x)));
+}
+
 static gm_tensor *loss_bce(gm_tensor *x, gm_tensor *y, const gm_loss_args *o) {
-    gm_tensor *yes = gm_maximum_scalar(gm_log(x), -100), *no = gm_maximum_scalar(gm_log(gm_rsub_scalar(x, 1)), -100);
+    gm_tensor *yes = loss_log(x), *no = loss_log(gm_rsub_scalar(x, 1));
     gm_tensor *left = gm_mul(y, yes);
     if (o->pos_weight) left = gm_mul(left, o->pos_weight);
     return gm_neg(gm_add(left, gm_mul(gm_rsub_scalar(y, 1), no)));

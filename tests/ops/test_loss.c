@@ -146,8 +146,21 @@ static void errors(void) {
     CHECK(refused(gm_ctc_loss(t, l, n, n), GM_ERROR_INDEX, "label 7 at [0, 0]"));
 }
 
+/* Probabilities that a sigmoid has rounded to 0 and 1. */
+static void saturated(void) {
+    GM_SCOPE(scope);
+    gm_tensor *x = gm_from_data(GM_SHAPE(4), GM_F32, (float[]){ 0, 1, 0, 1 });
+    gm_tensor *y = gm_from_data(GM_SHAPE(4), GM_F32, (float[]){ 0, 1, 1, 0 });
+    gm_set_requires_grad(x, true);
+    gm_tensor *l = gm_bce(x, y, .reduction = GM_LOSS_SUM);
+    CHECK(gm_item(l) == 200 && gm_backward(l), "%s", gm_error_message());
+    const float *g = gm_data(gm_gradient_of(x));
+    CHECK(g[0] == 1 && g[1] == -1 && g[2] == 0 && g[3] == 0, "%g %g %g %g", g[0], g[1], g[2], g[3]);
+}
+
 int main(void) {
     if (!recorded_open("tests/ops/data/loss.txt")) return 1;
+    RUN(saturated);
     RUN(cross_entropies);
     RUN(cross_entropy_second_order);
     RUN(pairs);
