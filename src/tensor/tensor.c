@@ -94,6 +94,8 @@ gm_tensor *gm_from_data(gm_shape shape, gm_dtype dtype, const void *data) {
 gm_tensor *gm_from_memory(gm_shape shape, gm_dtype dtype, void *data, void (*release)(void *env), void *env) {
     if (!gm_ok()) return NULL;
     int64_t bytes = tensor_bytes(&shape, dtype);
+    if (bytes > 0 && !data)
+        return gm_fail(GM_ERROR_VALUE, "from_memory: no memory for a tensor of shape %s", gm__shape_str(&shape)), NULL;
     if (bytes < 0) return NULL;
     gm_storage *s = gm__object_make(&gm__storage_type);
     if (!s) return NULL;
@@ -167,6 +169,8 @@ static bool tensor_readable(const gm_tensor *t, const char *op) {
 
 const void *gm_data(const gm_tensor *t) {
     if (!tensor_readable(t, "data")) return NULL;
+    if (t->offset % 2 && gm__dtype(t->dtype)->bits == 4)
+        return gm_fail(GM_ERROR_STATE, "data: the view %s begins inside a byte", gm__tensor_shape_str(t)), NULL;
     if (gm_is_contiguous(t)) return gm__data(t);
     gm_fail(GM_ERROR_STATE, "data: the tensor %s is not contiguous; take gm_contiguous of it", gm__tensor_shape_str(t));
     return NULL;

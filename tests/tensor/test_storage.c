@@ -71,11 +71,23 @@ static void test_nibbles_are_no_numbers(void) {
     gm_error_clear();
     CHECK(!gm_read(t, GM_F32, f, sizeof f) && gm_error_code() == GM_ERROR_DTYPE, "%s", gm_error_message());
     gm_error_clear();
+    const uint8_t *half = gm_data(gm_slice(t, 0, 2, 4, 1));
+    CHECK(half && *half == 0x43, "%s", gm_error_message());
+    CHECK(!gm_data(gm_slice(t, 0, 1, 5, 1)) && gm_error_code() == GM_ERROR_STATE, "%s", gm_error_message());
+    gm_error_clear();
     CHECK(!gm_assign(gm_zeros(GM_SHAPE(5), GM_F32), t) && gm_error_code() == GM_ERROR_DTYPE, "%s", gm_error_message());
     gm_error_clear();
 }
 
+static void test_no_memory_is_no_tensor(void) {
+    GM_SCOPE(s);
+    CHECK(!gm_from_memory(GM_SHAPE(4), GM_F32, NULL, NULL, NULL) && gm_error_code() == GM_ERROR_VALUE);
+    gm_error_clear();
+    CHECK(gm_from_memory(GM_SHAPE(0), GM_F32, NULL, NULL, NULL) != NULL, "%s", gm_error_message());
+}
+
 int main(void) {
+    RUN(test_no_memory_is_no_tensor);
     RUN(test_nibbles_are_no_numbers);
     RUN(test_strings_are_no_numbers);
     RUN(test_guard_zones);
