@@ -134,6 +134,7 @@ static gm_tensor *loader_rows(const loader_pass *p, gm_tensor *t, int64_t first,
     gm_shape shape = gm_shape_of(t);
     int64_t row = gm_count(t) / shape.d[0];
     gm_dtype dtype = gm_dtype_of(t);
+    if (gm_dtype_bits(dtype) < 8) return gm_fail(GM_ERROR_DTYPE, "loader: an entry is %s", gm_dtype_name(dtype)), NULL;
     size_t bytes = (size_t)row * (size_t)gm_dtype_bits(dtype) / 8;
     shape.d[0] = n;
     gm_tensor *y = gm_empty(shape, scale ? GM_F32 : dtype);

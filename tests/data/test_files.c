@@ -224,6 +224,17 @@ static void table_of_views(void) {
     CHECK(d && gm_dataset_count(d) == 2 && gm_item(gm_sum(gm_dataset_y(d))) == 1, "%s", gm_error_message());
 }
 
+/* Elements of half a byte are not cut into batches. */
+static void batches_of_nibbles(void) {
+    GM_SCOPE(s);
+    gm_tensor *x = gm_from_data(GM_SHAPE(4, 3), GM_I4, (uint8_t[]){ 0x21, 0x43, 0x65, 0x87, 0xa9, 0xcb });
+    gm_loader *l = gm_loader_new(gm_dataset_of(x, gm_zeros(GM_SHAPE(4), GM_I64)), .batch_size = 2);
+    int n = 0;
+    GM_EACH (b, l) n++;
+    CHECK(!n && gm_error_code() == GM_ERROR_DTYPE && strstr(gm_error_message(), "is i4"), "%s", gm_error_message());
+    gm_error_clear();
+}
+
 static void bad_tables(void) {
     GM_SCOPE(s);
     static const struct {
@@ -329,6 +340,7 @@ int main(void) {
     RUN(tables);
     RUN(table_parts);
     RUN(table_of_views);
+    RUN(batches_of_nibbles);
     RUN(bad_tables);
     RUN(cifar);
     RUN(arrays);
