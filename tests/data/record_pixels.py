@@ -1,8 +1,11 @@
 """record_pixels.py: what Pillow and torchvision make of a picture, for test_pixels.c. Run with both installed:
-python tests/data/record_pixels.py >tests/data/data/pixels.txt
+python tests/data/record_pixels.py writes tests/data/data/pixels.txt.
 
 A line is: name, dtype (u8 or f32), sizes [H, W, C] (or [C, H, W] for to_tensor and normalize), the bytes in hexadecimal
 (f32 little-endian). The picture is 13 x 11 x 3 and made by a formula that the test has too."""
+import os
+import sys
+
 import numpy as np
 import torch
 import PIL
@@ -10,6 +13,8 @@ import torchvision
 from PIL import Image
 from torchvision.transforms import InterpolationMode as Mode
 from torchvision.transforms import functional as F
+
+sys.stdout = open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "data", "pixels.txt"), "w")
 
 H, W = 13, 11
 i = np.arange(H * W * 3, dtype=np.int64)

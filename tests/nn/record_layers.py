@@ -1,7 +1,7 @@
 """Writes tests/nn/data/layers.txt with PyTorch: python tests/nn/record_layers.py (from the root)."""
 from torch import nn
 
-from record_nn import inp, layer, write
+from recording import inp, layer, write
 
 for name, module in [
         ("relu", nn.ReLU()), ("relu6", nn.ReLU6()), ("leaky_relu", nn.LeakyReLU(0.2)), ("elu", nn.ELU(1.5)),

@@ -1,7 +1,7 @@
 """Writes tests/nn/data/norms.txt with PyTorch: python tests/nn/record_norms.py (from the root)."""
 from torch import nn
 
-from record_nn import inp, layer, write
+from recording import inp, layer, write
 
 for name, module, shape in [
         ("batch1d", nn.BatchNorm1d(3), (5, 3)), ("batch1d_3", nn.BatchNorm1d(3, momentum=0.3), (2, 3, 7)),

@@ -4,7 +4,7 @@ PyTorch's masks say what is hidden, Gemel's what is seen."""
 import torch
 from torch import nn
 
-from record_nn import inp, layer, write
+from recording import inp, layer, write
 
 keys = torch.tensor([[True, True, False, True], [True, False, False, True]])
 seen = torch.tensor([[True, False, True, True], [True, True, True, False], [True, True, False, False]])

@@ -1,4 +1,4 @@
-/* recorded_nn.h: a net against what PyTorch recorded of the same one (record_nn.py): parameters are filled by a formula
+/* recorded_nn.h: a net against what PyTorch recorded of the same one (recording.py): parameters are filled by a formula
  * of their names, so equal numbers mean equal names; then outputs, gradients of inputs and of parameters are compared.
  */
 #ifndef RECORDED_NN_H

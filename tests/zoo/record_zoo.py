@@ -9,7 +9,7 @@ import torchvision
 from torch import nn
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "nn"))
-from record_nn import fill, inp, put, write  # noqa: E402
+from recording import fill, inp, put, write  # noqa: E402
 
 
 def digest(t):
