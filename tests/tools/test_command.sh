@@ -1,24 +1,6 @@
 # The command line of `gemel`: results, exit codes, suggestions, streams.
 set -u
-: "${GEMEL:=./gemel}"
-failed=0
-passed=0
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-
-expect() { # expect CODE STREAM PATTERN words...: exit code, and a line of out or err that matches
-    code=$1 stream=$2 pattern=$3
-    shift 3
-    "$GEMEL" "$@" >"$work/out" 2>"$work/err" </dev/null
-    got=$?
-    if [ $got -eq "$code" ] && grep -q -- "$pattern" "$work/$stream"; then
-        passed=$((passed + 1))
-    else
-        echo "gemel $*: exit $got, wanted $code and \"$pattern\" on $stream; got:" >&2
-        cat "$work/out" "$work/err" >&2
-        failed=$((failed + 1))
-    fi
-}
+. tests/tools/check.sh
 
 expect 0 out '^gemel [0-9]*\.[0-9]*\.[0-9]*$' version
 expect 0 out '^gemel [0-9]' --version
@@ -55,5 +37,4 @@ if [ -e /dev/full ]; then
     "$GEMEL" version >/dev/full 2>"$work/err"
     [ $? -eq 1 ] && grep -q 'standard output' "$work/err" && passed=$((passed + 1)) || failed=$((failed + 1))
 fi
-echo "$passed checks passed, $failed failed"
-[ $failed -eq 0 ]
+done_checking

@@ -1,28 +1,7 @@
 # gemel train, eval, predict and sample on every kind of --data but MNIST (test_train.sh): folders of pictures, tables,
 # CIFAR-10, arrays; what the model file keeps of them; what is said of bad ones. All data is made here.
 set -u
-: "${GEMEL:=./gemel}"
-failed=0
-passed=0
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-
-pass() { passed=$((passed + 1)); }
-fault() {
-    echo "$*" >&2
-    cat "$work/out" "$work/err" >&2
-    failed=$((failed + 1))
-}
-check() { if eval "$1"; then pass; else fault "not true: $1"; fi; }
-expect() { # expect CODE STREAM PATTERN words...: exit code, and a line of out or err that matches
-    code=$1 stream=$2 pattern=$3
-    shift 3
-    "$GEMEL" "$@" >"$work/out" 2>"$work/err" </dev/null
-    got=$?
-    if [ $got -eq "$code" ] && grep -q -- "$pattern" "$work/$stream"; then pass; else
-        fault "gemel $*: exit $got, wanted $code and \"$pattern\" on $stream"
-    fi
-}
+. tests/tools/check.sh
 
 # ---- CIFAR-10: dark images, the bright part tells the class ----
 cifar=$work/cifar
@@ -185,5 +164,4 @@ expect 1 err 'FORMAT: .*data_batch_2.bin: 5000 bytes, not a multiple of 3073: tr
 { printf '\012'; fill 3072 a; } >"$cifar/test_batch.bin"
 expect 1 err 'FORMAT: .*test_batch.bin: the label of image 0 is 10' eval "$work/c.safetensors" --data "cifar10:$cifar"
 
-echo "$passed checks passed, $failed failed"
-[ $failed -eq 0 ]
+done_checking

@@ -1,30 +1,9 @@
 # gemel train, eval, predict, inspect, ops, sample: results, JSON, errors, and the same model file for any number of
 # threads. The data is made here: pictures of a bar whose length is the class.
 set -u
-: "${GEMEL:=./gemel}"
-failed=0
-passed=0
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+. tests/tools/check.sh
 data=$work/data model=$work/m.safetensors
 mkdir "$data"
-
-pass() { passed=$((passed + 1)); }
-fault() {
-    echo "$*" >&2
-    cat "$work/out" "$work/err" >&2
-    failed=$((failed + 1))
-}
-check() { if eval "$1"; then pass; else fault "not true: $1"; fi; }
-expect() { # expect CODE STREAM PATTERN words...: exit code, and a line of out or err that matches
-    code=$1 stream=$2 pattern=$3
-    shift 3
-    "$GEMEL" "$@" >"$work/out" 2>"$work/err" </dev/null
-    got=$?
-    if [ $got -eq "$code" ] && grep -q -- "$pattern" "$work/$stream"; then pass; else
-        fault "gemel $*: exit $got, wanted $code and \"$pattern\" on $stream"
-    fi
-}
 
 # One picture [28, 28] per class, k * 78 bright pixels and then dark ones; a set is a list of classes.
 fill() { printf "%$1s" '' | tr ' ' "$2"; }
@@ -274,5 +253,4 @@ rm "$data/t10k-images-idx3-ubyte"
 expect 1 err 'IO: .*t10k-images-idx3-ubyte' train --data "mnist:$data" --out "$work/none"
 check '[ ! -e "$work/none" ]'
 
-echo "$passed checks passed, $failed failed"
-[ $failed -eq 0 ]
+done_checking
