@@ -18,6 +18,7 @@
 #include "base/dtype.c"
 #include "base/error.c"
 #include "base/file.c"
+#include "base/grow.c"
 #include "base/json.c"
 #include "base/log.c"
 #include "base/map.c"

@@ -3,6 +3,7 @@
  * A thread has one stack of owned objects. Opening a scope notes the height, closing it releases down to that height.
  * Scopes that were opened later and not closed close with it, because their objects lie above. */
 #include "../math/fp.h"
+#include "grow.h"
 #include "scope.h"
 
 #include <stdlib.h>
@@ -13,18 +14,10 @@ void gm__owned_release(gm_owned *owned, int64_t to) {
     while (owned->n > to) gm_release(owned->items[--owned->n]); /* a destructor may push and pop above: reread n */
 }
 
-static bool scope_grow(gm_owned *owned) {
-    int64_t capacity = owned->capacity ? 2 * owned->capacity : 256;
-    gm_object **items = gm_realloc(owned->items, (size_t)capacity * sizeof *items);
-    if (!items) return false;
-    owned->items = items;
-    owned->capacity = capacity;
-    return true;
-}
-
 bool gm__scope_own(gm_object *object) {
     gm_owned *owned = &gm__context()->owned;
-    if (owned->n == owned->capacity && !scope_grow(owned)) return false;
+    if (owned->n == owned->capacity && !gm__grow(&owned->items, owned->n, &owned->capacity, sizeof *owned->items))
+        return false;
     owned->items[owned->n++] = object;
     if (__builtin_expect(owned->n > SCOPE_WARN_HANDLES && !owned->warned, 0)) {
         owned->warned = true;

@@ -1,6 +1,7 @@
 /* folder.c: pictures in folders of classes. The names are listed and sorted when the data set is made; pictures are
  * read and decoded when they are asked for, in any thread. */
 #include "../math/fp.h"
+#include "../base/grow.h"
 #include "../base/args.h"
 #include "dataset.h"
 #include "gemel/formats.h"
@@ -39,12 +40,7 @@ static void folder_list_free(folder_list *l) {
 }
 
 static bool folder_list_add(folder_list *l, const char *name) {
-    if (l->n == l->capacity) {
-        int64_t capacity = l->capacity ? 2 * l->capacity : 16;
-        char **names = gm_realloc(l->names, (size_t)capacity * sizeof *names);
-        if (!names) return false;
-        l->names = names, l->capacity = capacity;
-    }
+    if (!gm__grow(&l->names, l->n, &l->capacity, sizeof *l->names)) return false;
     char *copy = gm_strdup(name);
     if (copy) l->names[l->n++] = copy;
     return copy != NULL;
@@ -110,12 +106,7 @@ static bool folder_read(const char *dir, folder_list *folders, folder_list *pict
 /* ---- files ---- */
 
 static bool folder_add(folder_state *s, const char *path, int64_t label) {
-    if (s->n == s->capacity) {
-        int64_t capacity = s->capacity ? 2 * s->capacity : 256;
-        folder_file *files = gm_realloc(s->files, (size_t)capacity * sizeof *files);
-        if (!files) return false;
-        s->files = files, s->capacity = capacity;
-    }
+    if (!gm__grow(&s->files, s->n, &s->capacity, sizeof *s->files)) return false;
     char *copy = gm_strdup(path);
     if (copy) s->files[s->n++] = (folder_file){ copy, label };
     return copy != NULL;

@@ -1,6 +1,7 @@
 /* shuffle.c: other orders. Items are moved before they are made, so a buffer of any size costs some words an element.
  */
 #include "../math/fp.h"
+#include "../base/grow.h"
 #include "../base/args.h"
 #include "dataset.h"
 
@@ -46,12 +47,7 @@ static gm__item *shuffle_next_of_all(gm__stream *stream) {
 }
 
 static bool shuffle_push(shuffle_stream *s, gm__item *item) {
-    if (s->n == s->capacity) {
-        int64_t capacity = s->capacity ? 2 * s->capacity : 64;
-        gm__item **items = gm_realloc(s->items, (size_t)capacity * sizeof *items);
-        if (!items) return gm__item_drop(item), false;
-        s->items = items, s->capacity = capacity;
-    }
+    if (!gm__grow(&s->items, s->n, &s->capacity, sizeof *s->items)) return gm__item_drop(item), false;
     s->items[s->n++] = item;
     return true;
 }

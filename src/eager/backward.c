@@ -5,6 +5,7 @@
  * made it, so when an entry is taken its gradients are complete, and contributions were added in the order the
  * contract names. */
 #include "../math/fp.h"
+#include "../base/grow.h"
 #include "../base/args.h"
 #include "tape.h"
 #include "../base/context.h"
@@ -32,12 +33,7 @@ typedef struct {
 /* ---- the heap ---- */
 
 static bool backward_push(backward_pass *b, backward_visit *v) {
-    if (b->n == b->capacity) {
-        int64_t capacity = b->capacity ? 2 * b->capacity : 64;
-        backward_visit **heap = gm_realloc(b->heap, (size_t)capacity * sizeof *heap);
-        if (!heap) return false;
-        b->heap = heap, b->capacity = capacity;
-    }
+    if (!gm__grow(&b->heap, b->n, &b->capacity, sizeof *b->heap)) return false;
     int64_t i = b->n++;
     for (; i > 0 && b->heap[(i - 1) / 2]->node->sequence < v->node->sequence; i = (i - 1) / 2)
         b->heap[i] = b->heap[(i - 1) / 2];

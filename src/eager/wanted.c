@@ -3,6 +3,7 @@
  * An entry ran after everything that its inputs were made of, so one look at the entries in order of execution tells
  * for each whether one of its inputs is wanted or leads to what is. */
 #include "../math/fp.h"
+#include "../base/grow.h"
 #include "tape.h"
 #include "../base/map.h"
 
@@ -26,12 +27,7 @@ static bool wanted_add_mark(gm__map *marks, const void *key, intptr_t mark) {
 
 static bool wanted_append(wanted_list *l, gm__map *marks, gm_node *node) {
     if (wanted_mark(marks, node) & WANTED_SEEN) return true;
-    if (l->n == l->capacity) {
-        int64_t capacity = l->capacity ? 2 * l->capacity : 64;
-        gm_node **items = gm_realloc(l->items, (size_t)capacity * sizeof *items);
-        if (!items) return false;
-        l->items = items, l->capacity = capacity;
-    }
+    if (!gm__grow(&l->items, l->n, &l->capacity, sizeof *l->items)) return false;
     l->items[l->n++] = node;
     return wanted_add_mark(marks, node, WANTED_SEEN);
 }

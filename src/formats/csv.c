@@ -3,6 +3,7 @@
  * The text is gone through twice: once to count rows and to see what each column is, once to fill the columns. Numbers
  * are recognised whether quoted or not, so that a column's type does not depend on who wrote the file. */
 #include "../math/fp.h"
+#include "../base/grow.h"
 #include "readers.h"
 #include "../base/args.h"
 #include "../base/builder.h"
@@ -187,13 +188,7 @@ static bool csv_is_listed(const char *list, const char *name) {
 
 static bool csv_add_column(csv_reader *r, const csv_field *f, int64_t *capacity) {
     if (r->n_columns == CSV_MAX_COLUMNS) return csv_fail(r, f->line, r->n_columns, "over 1,048,576 columns");
-    if (r->n_columns == *capacity) {
-        int64_t more = *capacity ? 2 * *capacity : 16;
-        csv_column *columns = gm_realloc(r->columns, (size_t)more * sizeof *columns);
-        if (!columns) return false;
-        r->columns = columns;
-        *capacity = more;
-    }
+    if (!gm__grow(&r->columns, r->n_columns, capacity, sizeof *r->columns)) return false;
     if (!csv_check_text(r, f, r->n_columns)) return false;
     gm__builder name = { 0 };
     if (r->args.no_header || !f->n) gm__builder_format(&name, "%lld", (long long)r->n_columns);

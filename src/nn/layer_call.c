@@ -4,6 +4,7 @@
  * inputs. It runs in evaluation mode, so that nothing in the layer changes, and its parameters are not filled, since
  * their full names are not known before the layer is part of a net. */
 #include "../math/fp.h"
+#include "../base/grow.h"
 #include "layer_call.h"
 #include "gemel/ops.h"
 
@@ -46,12 +47,7 @@ static bool records_stops(const gm_pack *stop, const gm_tensor *t) {
 static bool records_push(record_list *l, gm_tensor *t, const gm_pack *stop) {
     const gm_record *r = t && gm_is_symbolic(t) && !records_stops(stop, t) ? gm_record_of(t, NULL) : NULL;
     if (!r || records_has(l, r)) return gm_ok();
-    if (l->n == l->capacity) {
-        int64_t capacity = l->capacity ? 2 * l->capacity : 32;
-        const gm_record **list = gm_realloc(l->r, (size_t)capacity * sizeof *list);
-        if (!list) return false;
-        l->r = list, l->capacity = capacity;
-    }
+    if (!gm__grow(&l->r, l->n, &l->capacity, sizeof *l->r)) return false;
     l->r[l->n++] = r;
     return true;
 }

@@ -5,6 +5,7 @@
  * and its values when the net is first used: only then is its full name known. `ready` says that nothing below waits
  * for that. */
 #include "../math/fp.h"
+#include "../base/grow.h"
 #include "layer_call.h"
 #include "gemel/autograd.h"
 #include "gemel/ops.h"
@@ -70,12 +71,7 @@ static bool module_check_name(const gm_module *m, const char *op, const char *na
 
 static module_part *module_add(gm_module *m, const char *op, const char *name, int32_t kind) {
     if (!gm__module_check(m, op) || !module_check_name(m, op, name)) return NULL;
-    if (m->n == m->capacity) {
-        int64_t capacity = m->capacity ? 2 * m->capacity : 4;
-        module_part *parts = gm_realloc(m->parts, (size_t)capacity * sizeof *parts);
-        if (!parts) return NULL;
-        m->parts = parts, m->capacity = capacity;
-    }
+    if (!gm__grow(&m->parts, m->n, &m->capacity, sizeof *m->parts)) return NULL;
     char *copy = gm_strdup(name);
     if (!copy) return NULL;
     module_part *p = &m->parts[m->n++];

@@ -1,5 +1,6 @@
 /* summary.c: a net as a table. A hook on each module sees the shape that it gives when the net runs once. */
 #include "../math/fp.h"
+#include "../base/grow.h"
 #include "module.h"
 #include "../base/args.h"
 #include "gemel/autograd.h"
@@ -66,12 +67,7 @@ static bool summary_count(summary_table *t, summary_row *row) {
 }
 
 static bool summary_add(summary_table *t, gm_module *m, const char *prefix) {
-    if (t->n == t->capacity) {
-        int64_t capacity = t->capacity ? 2 * t->capacity : 32;
-        summary_row *rows = gm_realloc(t->rows, (size_t)capacity * sizeof *rows);
-        if (!rows) return false;
-        t->rows = rows, t->capacity = capacity;
-    }
+    if (!gm__grow(&t->rows, t->n, &t->capacity, sizeof *t->rows)) return false;
     int64_t at = t->n++;
     summary_row *row = &t->rows[at];
     *row = (summary_row){ .m = m, .hook = -1, .training = m->training, .shape = "-" };

@@ -4,6 +4,7 @@
  * ones (state dicts of thousands of tensors) through an open-addressed table of positions, at most half full. A pack
  * holds one count of each of its entries. No pack contains itself, at any depth: flatten and release end. */
 #include "../math/fp.h"
+#include "../base/grow.h"
 #include "tensor.h"
 
 #include <stdio.h>
@@ -116,12 +117,7 @@ static bool pack_reserve(gm_pack *p) {
     if (p->n >= PACK_SEARCHED && 2 * (p->n + 1) > p->n_table && !pack_table_grow(p)) return false;
     if (p->n < p->capacity) return true;
     if (p->n >= 1 << 29) return gm_fail(GM_ERROR_VALUE, "pack_set: %lld entries are too many", (long long)p->n);
-    int64_t capacity = p->capacity ? 2 * p->capacity : 4;
-    pack_entry *entries = gm_realloc(p->entries, (size_t)capacity * sizeof *entries);
-    if (!entries) return false;
-    p->entries = entries;
-    p->capacity = capacity;
-    return true;
+    return gm__grow(&p->entries, p->n, &p->capacity, sizeof *p->entries);
 }
 
 static bool pack_append(gm_pack *p, const char *name, size_t n, gm_tensor *t, gm_pack *child) {

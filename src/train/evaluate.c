@@ -1,5 +1,6 @@
 /* evaluate.c: passes over data without training: evaluating and predicting; sums of a pass. */
 #include "../math/fp.h"
+#include "../base/grow.h"
 #include "../base/args.h"
 #include "run.h"
 #include "gemel/autograd.h"
@@ -115,12 +116,7 @@ gm_tensor *gm_predict(gm_module *net, gm_tensor *x) {
 typedef struct { gm_tensor **at; int64_t n, capacity; } evaluate_list;
 
 static bool evaluate_add(evaluate_list *l, gm_tensor *y) {
-    if (l->n == l->capacity) {
-        int64_t capacity = l->capacity ? 2 * l->capacity : 16;
-        gm_tensor **at = gm_realloc(l->at, (size_t)capacity * sizeof *at);
-        if (!at) return false;
-        l->at = at, l->capacity = capacity;
-    }
+    if (!gm__grow(&l->at, l->n, &l->capacity, sizeof *l->at)) return false;
     l->at[l->n++] = gm_retain(y);
     return true;
 }

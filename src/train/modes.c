@@ -2,15 +2,11 @@
  *
  * Modules are noted from the root down and set in that order: setting one sets all below it, which are set after it. */
 #include "../math/fp.h"
+#include "../base/grow.h"
 #include "run.h"
 
 static bool modes_note(gm__modes *modes, gm_module *m) {
-    if (modes->n == modes->capacity) {
-        int64_t capacity = modes->capacity ? 2 * modes->capacity : 32;
-        gm__mode *at = gm_realloc(modes->at, (size_t)capacity * sizeof *at);
-        if (!at) return false;
-        modes->at = at, modes->capacity = capacity;
-    }
+    if (!gm__grow(&modes->at, modes->n, &modes->capacity, sizeof *modes->at)) return false;
     modes->at[modes->n++] = (gm__mode){ m, gm_is_training(m) };
     for (int64_t i = 0, n = gm_n_children(m); i < n; i++)
         if (!modes_note(modes, gm_child_at(m, i))) return false;
