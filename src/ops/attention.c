@@ -384,7 +384,7 @@ gm_tensor *gm_scaled_dot_product_attention_with(gm_tensor *q, gm_tensor *k, gm_t
     int64_t d = x[0]->shape.d[x[0]->shape.n - 1], groups = attention_group(x, &o.mask);
     if (!gm_ok() || (o.mask && !(x[3] = attention_full_mask(o.mask, x[0], x[1])))) return NULL;
     if (!attention_broadcast(x, x[3] ? 4 : 3)) return NULL;
-    attention_attrs p = { o.scale.set ? o.scale.v : 1 / sqrt((double)(d ? d : 1)), o.causal != 0, o.offset };
+    attention_attrs p = { gm__real_or(o.scale, 1 / sqrt((double)(d ? d : 1))), o.causal != 0, o.offset };
     gm_tensor *y = gm_op_call1(&gm__op_attention, x, 4, &p);
     return y && groups ? gm_flatten_dims(y, -4, -3) : y;
 }

@@ -289,7 +289,7 @@ gm_tensor *gm_batch_norm_with(gm_tensor *x, const gm_batch_norm_args *args) {
     gm_batch_norm_args o;
     if (!gm_ok() || !gm__args_take("batch_norm", &o, sizeof o, args)) return NULL;
     gm_tensor *in[5] = { x, o.weight, o.bias, o.mean, o.var }, *out[3] = { NULL, NULL, NULL };
-    batch_norm_attrs p = { o.eps.set ? o.eps.v : 1e-5 };
+    batch_norm_attrs p = { gm__real_or(o.eps, 1e-5) };
     if (gm_op_call(&gm__op_batch_norm, in, 5, &p, out, 3) < 0) return NULL;
     if (o.batch_mean) *o.batch_mean = out[1];
     if (o.batch_var) *o.batch_var = out[2];

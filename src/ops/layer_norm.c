@@ -371,7 +371,7 @@ static gm_tensor *rn_call(const gm_op *op, gm_tensor *x, int64_t n, const gm_nor
         gm_fail(GM_ERROR_VALUE, "rms_norm: it has no bias; add it to the result");
         return NULL;
     }
-    row_norm_attrs p = { n, o.eps.set ? o.eps.v : eps };
+    row_norm_attrs p = { n, gm__real_or(o.eps, eps) };
     return gm_op_call1(op, (gm_tensor *[]){ x, o.weight, o.bias }, 3, &p);
 }
 

@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 gm_tensor *gm__loss_wide(gm_tensor *x) {
-    return x && gm_is_float(x->dtype) && x->dtype == GM_F64 ? x : x ? gm_cast(x, GM_F32) : NULL;
+    return !x || x->dtype == GM_F64 ? x : gm_cast(x, GM_F32);
 }
 
 bool gm__loss_check(const char *op, const gm_tensor *x, const gm_tensor *y) {
@@ -30,8 +30,6 @@ gm_tensor *gm__loss_reduce(gm_tensor *l, const gm_tensor *x, int reduction) {
     }
 }
 
-static double loss_real(gm_real r, double otherwise) { return r.set ? r.v : otherwise; }
-
 /* ---- elements ---- */
 
 static gm_tensor *loss_mse(gm_tensor *x, gm_tensor *y, const gm_loss_args *o) {
@@ -45,7 +43,7 @@ static gm_tensor *loss_l1(gm_tensor *x, gm_tensor *y, const gm_loss_args *o) {
 }
 
 static gm_tensor *loss_smooth_l1(gm_tensor *x, gm_tensor *y, const gm_loss_args *o) {
-    double beta = loss_real(o->beta, 1);
+    double beta = gm__real_or(o->beta, 1);
     gm_tensor *d = gm_abs(gm_sub(x, y));
     if (beta == 0) return d;
     gm_tensor *curve = gm_div_scalar(gm_mul_scalar(gm_square(d), 0.5), beta);
@@ -53,7 +51,7 @@ static gm_tensor *loss_smooth_l1(gm_tensor *x, gm_tensor *y, const gm_loss_args 
 }
 
 static gm_tensor *loss_huber(gm_tensor *x, gm_tensor *y, const gm_loss_args *o) {
-    double delta = loss_real(o->delta, 1);
+    double delta = gm__real_or(o->delta, 1);
     gm_tensor *d = gm_abs(gm_sub(x, y)), *line = gm_mul_scalar(gm_add_scalar(d, -0.5 * delta), delta);
     return gm_where(gm_le_scalar(d, delta), gm_mul_scalar(gm_square(d), 0.5), line);
 }
@@ -90,11 +88,11 @@ static gm_tensor *loss_kl_div(gm_tensor *x, gm_tensor *y, const gm_loss_args *o)
 }
 
 static gm_tensor *loss_hinge(gm_tensor *x, gm_tensor *y, const gm_loss_args *o) {
-    return gm_relu(gm_rsub_scalar(gm_mul(x, y), loss_real(o->margin, 1)));
+    return gm_relu(gm_rsub_scalar(gm_mul(x, y), gm__real_or(o->margin, 1)));
 }
 
 static gm_tensor *loss_hinge_embedding(gm_tensor *x, gm_tensor *y, const gm_loss_args *o) {
-    return gm_where(gm_eq_scalar(y, 1), x, gm_relu(gm_rsub_scalar(x, loss_real(o->margin, 1))));
+    return gm_where(gm_eq_scalar(y, 1), x, gm_relu(gm_rsub_scalar(x, gm__real_or(o->margin, 1))));
 }
 
 typedef gm_tensor *(*loss_fn)(gm_tensor *x, gm_tensor *y, const gm_loss_args *o);
@@ -163,12 +161,12 @@ gm_tensor *gm_triplet_margin_loss_with(gm_tensor *anchor, gm_tensor *positive, g
     const char *op = "triplet_margin_loss";
     if (!gm_ok() || !gm__args_take(op, &o, sizeof o, args) || !gm__loss_check(op, anchor, positive) ||
         !gm__loss_check(op, anchor, negative)) return NULL;
-    double p = loss_real(o.p, 2), eps = loss_real(o.eps, 1e-6);
+    double p = gm__real_or(o.p, 2), eps = gm__real_or(o.eps, 1e-6);
     gm_tensor *a = gm__loss_wide(anchor), *b = gm__loss_wide(positive), *c = gm__loss_wide(negative);
     gm_tensor *far = loss_distance(a, c, p, eps);
     if (o.swap) far = gm_minimum(far, loss_distance(b, c, p, eps));
     gm_tensor *d = gm_sub(loss_distance(a, b, p, eps), far);
-    return gm__loss_reduce(gm_relu(gm_add_scalar(d, loss_real(o.margin, 1))), anchor, o.reduction);
+    return gm__loss_reduce(gm_relu(gm_add_scalar(d, gm__real_or(o.margin, 1))), anchor, o.reduction);
 }
 
 gm_tensor *(gm_cosine_embedding_loss)(gm_tensor *a, gm_tensor *b, gm_tensor *y) {

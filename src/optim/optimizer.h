@@ -41,7 +41,5 @@ bool gm__optim_matches(const char *pattern, const char *name);
 /* Whether a step may visit only rows with a gradient, and such a step of a slot with `rows`. */
 bool gm__optim_takes_rows(const gm_optimizer *o, const gm__optim_slot *slot, const double *hyper);
 bool gm__optim_update_rows(const gm_optimizer *o, const gm__optim_slot *slot, gm_optimizer_step step);
-/* The value, or `otherwise` if the option is not set. */
-static inline double gm__optim_real(gm_real r, double otherwise) { return r.set ? r.v : otherwise; }
 
 #endif

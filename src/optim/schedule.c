@@ -215,7 +215,7 @@ gm_schedule *gm_schedule_plateau_with(const gm_schedule_plateau_args *args) {
     gm_schedule_plateau_args a = { 0 };
     if (!gm_ok() || !gm__args_take("schedule_plateau", &a, sizeof a, args)) return NULL;
     if (a.factor == 0) a.factor = 0.1;
-    double threshold = gm__optim_real(a.threshold, 1e-4);
+    double threshold = gm__real_or(a.threshold, 1e-4);
     int64_t patience = a.patience.set ? a.patience.v : 10;
     if (!(a.factor > 0 && a.factor < 1) || !(a.least >= 0 && a.least <= 1) || !(threshold >= 0) || patience < 0 ||
         a.cooldown < 0)

@@ -38,19 +38,11 @@ static gm_tensor *fit_loss(gm__fit_run *r, const gm_batch *b, gm_tensor **y) {
     return gm_ok() ? l : NULL;
 }
 
-/* The name of a parameter that has a NaN, NULL if none has. */
-static const char *fit_bad_parameter(const gm__fit_run *r) {
-    gm_pack *p = gm_parameters(r->net);
-    for (int64_t i = 0; gm_ok() && i < gm_pack_count(p); i++)
-        if (!(gm_item(gm_sum(gm_mul_scalar(gm_pack_at(p, i), 0))) == 0)) return gm_pack_name(p, i);
-    return NULL;
-}
-
-/* The name of an entry of the batch that has a NaN or an infinity, NULL if none has. */
-static const char *fit_bad_input(gm_pack *all) {
+/* The name of an entry that has a NaN or an infinity, NULL if none has. */
+static const char *fit_bad_entry(gm_pack *all) {
     for (int64_t i = 0; gm_ok() && i < gm_pack_count(all); i++) {
         gm_tensor *t = gm_pack_at(all, i);
-        const char *bad = t ? NULL : fit_bad_input(gm_pack_child(all, i));
+        const char *bad = t ? NULL : fit_bad_entry(gm_pack_child(all, i));
         if (bad) return bad;
         if (t && gm_is_float(gm_dtype_of(t)) && !(gm_item(gm_sum(gm_mul_scalar(t, 0))) == 0))
             return gm_pack_name(all, i);
@@ -62,7 +54,7 @@ static const char *fit_bad_input(gm_pack *all) {
 static bool fit_explain(gm__fit_run *r, const gm_batch *b, double loss, uint64_t seed, uint64_t count) {
     char why[900] = "a smaller learning rate?";
     GM_SCOPE(s);
-    const char *bad = fit_bad_parameter(r);
+    const char *bad = fit_bad_entry(gm_parameters(r->net));
     gm_tensor *y;
     if (bad) {
         snprintf(why, sizeof why, "the parameter \"%s\" is not finite since the step before", bad);
@@ -73,7 +65,7 @@ static bool fit_explain(gm__fit_run *r, const gm_batch *b, double loss, uint64_t
         gm_set_anomaly(false);
         if (!gm_ok()) snprintf(why, sizeof why, "%.890s", gm_error_message());
     }
-    if (!bad && (bad = fit_bad_input(b->all))) snprintf(why, sizeof why, "the batch's \"%s\" is not finite", bad);
+    if (!bad && (bad = fit_bad_entry(b->all))) snprintf(why, sizeof why, "the batch's \"%s\" is not finite", bad);
     gm_error_clear();
     return gm_fail(GM_ERROR_NUMERIC, "fit: the loss is %g at step %lld (epoch %lld, batch %lld): %s",
                    isnan(loss) ? NAN : loss, (long long)r->step, (long long)b->epoch, (long long)b->index, why);

@@ -29,6 +29,16 @@ static inline void recorded_fill(gm_module *net) {
     }
 }
 
+/* The gradients that a backward pass left in the inputs that require one, as "name.PLACE". */
+static inline void recorded_check_inputs(const char *name, gm_pack *in, double tolerance) {
+    char text[256];
+    for (int64_t i = 0; i < gm_pack_count(in); i++) {
+        if (!gm_requires_grad(gm_pack_at(in, i))) continue;
+        snprintf(text, sizeof text, "%s.%d", name, (int)i);
+        recorded_check(text, gm_gradient_of(gm_pack_at(in, i)), tolerance);
+    }
+}
+
 /* The gradients that a backward pass left in a net's parameters, as "name.PARAMETER". */
 static inline void recorded_check_parameters(const char *name, gm_module *net, double tolerance) {
     char text[256];

@@ -23,11 +23,7 @@ static void state_case(const char *name, gm_module *m, gm_pack *in, double toler
         sum = sum ? gm_add(sum, part) : part;
     }
     gm_backward(sum);
-    for (int64_t i = 0; i < gm_pack_count(in); i++) {
-        if (!gm_requires_grad(gm_pack_at(in, i))) continue;
-        snprintf(text, sizeof text, "%s.%d", name, (int)i);
-        recorded_check(text, gm_gradient_of(gm_pack_at(in, i)), tolerance);
-    }
+    recorded_check_inputs(name, in, tolerance);
     recorded_check_parameters(name, m, tolerance);
     gm_error_clear();
 }

@@ -2,7 +2,6 @@
 #include "recorded_nn.h"
 
 static void attention_case(const char *name, gm_module *m, gm_pack *in, double tolerance) {
-    char text[128];
     CHECK(m != NULL, "%s: %s", name, gm_error_message());
     recorded_fill(m);
     gm_pack *out = gm_apply(m, in);
@@ -11,11 +10,7 @@ static void attention_case(const char *name, gm_module *m, gm_pack *in, double t
     recorded_check(name, y, tolerance);
     if (!y) return;
     gm_backward(gm_sum(gm_mul(y, recorded_input(99, gm_shape_of(y)))));
-    for (int64_t i = 0; i < gm_pack_count(in); i++) {
-        if (!gm_requires_grad(gm_pack_at(in, i))) continue;
-        snprintf(text, sizeof text, "%s.%d", name, (int)i);
-        recorded_check(text, gm_gradient_of(gm_pack_at(in, i)), tolerance);
-    }
+    recorded_check_inputs(name, in, tolerance);
     recorded_check_parameters(name, m, tolerance);
     gm_error_clear();
 }

@@ -4,13 +4,20 @@ import torch
 lines = []
 
 
-def inp(seed, *shape, grad=True):
+def scattered(seed, shape):
     n = 1
     for s in shape:
         n *= s
     i = torch.arange(n, dtype=torch.int64)
-    x = (((i * 7919 + seed * 104729 + 12345) % 2003).double() / 1001.5 - 1).float().double()
-    x = x.reshape(shape)
+    return ((i * 7919 + seed * 104729 + 12345) % 2003).reshape(shape)
+
+
+def idx(seed, below, *shape):
+    return scattered(seed, shape) % below
+
+
+def inp(seed, *shape, grad=True):
+    x = (scattered(seed, shape).double() / 1001.5 - 1).float().double()
     x.requires_grad_(grad)
     return x
 

@@ -1,14 +1,6 @@
 """Writes tests/ops/data/sort.txt with PyTorch: python tests/ops/record_sort.py (from the root)."""
 import torch
-from record import inp, grads, put, write
-
-
-def idx(seed, below, *shape):
-    n = 1
-    for s in shape:
-        n *= s
-    i = torch.arange(n, dtype=torch.int64)
-    return ((i * 7919 + seed * 104729 + 12345) % 2003 % below).reshape(shape)
+from record import idx, inp, grads, put, write
 
 
 for descending in (False, True):

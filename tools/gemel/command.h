@@ -62,5 +62,7 @@ void cli_flush(void);
 
 /* Print text as a JSON string, with its quotes, to standard output. */
 void cli_json_string(const char *text);
+/* Print a number with so many digits, or null for one that JSON does not have: NaN, infinities. */
+void cli_json_number(double value, int digits);
 
 #endif

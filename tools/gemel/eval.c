@@ -1,5 +1,4 @@
 /* eval.c: `gemel eval`: loss and accuracy of a model file on the test examples of a data set. */
-#include <math.h>
 #include <stdio.h>
 
 #include "command.h"
@@ -17,13 +16,14 @@ static int eval_run(cli_args *args) {
     gm_dataset *d = data_open(cli_text(args, "data", "fashion-mnist"), GM_SPLIT_TEST, &f.form);
     gm_metrics m = gm_evaluate(f.net, d);
     if (!gm_ok()) return CLI_FAILURE;
-    if (cli_on(args, "json") && isfinite(m.loss))
-        printf("{\"loss\": %.9g, \"accuracy\": %.6f, \"count\": %lld}\n", m.loss, m.accuracy, (long long)m.count);
-    else if (cli_on(args, "json")) /* JSON has no NaN */
-        printf("{\"loss\": null, \"accuracy\": %.6f, \"count\": %lld}\n", m.accuracy, (long long)m.count);
-    else
+    if (cli_on(args, "json")) {
+        printf("{\"loss\": ");
+        cli_json_number(m.loss, 9);
+        printf(", \"accuracy\": %.6f, \"count\": %lld}\n", m.accuracy, (long long)m.count);
+    } else {
         printf("loss %.4f, accuracy %.4f on %lld %s\n", m.loss, m.accuracy, (long long)m.count,
                f.form.columns ? "rows" : "images");
+    }
     return CLI_OK;
 }
 

@@ -20,12 +20,6 @@ typedef struct {
     bool json;
 } prediction;
 
-/* Shares of rows of logits [B, C]. */
-static gm_tensor *softmax_rows(gm_tensor *logits) {
-    gm_tensor *e = gm_exp(gm_sub(logits, gm_max_dim(logits, 1, true)));
-    return gm_div(e, gm_sum_dim(e, 1, true));
-}
-
 static void print_class(const char *name, double share, bool json, int64_t place) {
     if (!json) {
         printf("  %-14s %6.2f %%\n", name, 100 * share);
@@ -70,7 +64,7 @@ static bool predict_picture(const prediction *p, const char *path) {
     GM_SCOPE(s);
     gm_tensor *pixels = data_picture(path, &p->file.form);
     gm_tensor *x = gm_unsqueeze(gm_scale_pixels(pixels, p->file.form.mean, p->file.form.std), 0);
-    gm_tensor *shares = softmax_rows(gm_predict(p->file.net, x));
+    gm_tensor *shares = gm_softmax(gm_predict(p->file.net, x), 1);
     const float *share = shares ? gm_data(shares) : NULL;
     return share && print_top(p, path, 0, share);
 }
@@ -82,7 +76,7 @@ static bool predict_rows(const prediction *p, const char *path) {
     for (int64_t first = 0; gm_ok() && first < n; first += PREDICT_ROWS) {
         GM_SCOPE(s);
         int64_t count = n - first < PREDICT_ROWS ? n - first : PREDICT_ROWS;
-        gm_tensor *shares = softmax_rows(gm_predict(p->file.net, gm_narrow(x, 0, first, count)));
+        gm_tensor *shares = gm_softmax(gm_predict(p->file.net, gm_narrow(x, 0, first, count)), 1);
         const float *share = shares ? gm_data(shares) : NULL;
         for (int64_t i = 0; share && i < count; i++)
             if (!print_top(p, path, first + i + 1, share + i * p->file.classes)) return false;

@@ -85,7 +85,7 @@ bool recipe_read(recipe *r, cli_args *args) {
     r->weight_decay = cli_real(args, "weight-decay", NAN, 0, 1e9);
     r->clip_norm = cli_real(args, "clip", 0, 0, 1e30);
     r->clip_value = cli_real(args, "clip-value", 0, 0, 1e30);
-    r->smoothing = smoothing = cli_real(args, "label-smoothing", 0, 0, 1);
+    smoothing = cli_real(args, "label-smoothing", 0, 0, 1);
     r->ema = cli_real(args, "ema", NAN, 0, 1);
     r->split = cli_real(args, "val-split", 0, 0, 0.99);
     r->nesterov = cli_on(args, "nesterov");

@@ -9,7 +9,7 @@ typedef struct {
     int32_t epochs, batch_size, accumulate, patience;
     uint64_t seed;
     double lr, momentum, weight_decay; /* NaN: the optimizer's default */
-    double clip_norm, clip_value, smoothing, ema, split;
+    double clip_norm, clip_value, ema, split;
     int optimizer, schedule;
     double warmup_epochs, gamma, min_lr, power;
     int64_t step_size, milestones[32], n_milestones;

@@ -1,6 +1,5 @@
 /* train.c: `gemel train`: train a model by name on a data set by name, and write it to a file. */
 #include <errno.h>
-#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,10 +52,9 @@ static const cli_flag train_flags[] = {
     { 0 },
 };
 
-/* JSON has no NaN: null stands for a number that there is none of. */
 static void print_number(const char *key, double value, int digits) {
-    if (isfinite(value)) printf(", \"%s\": %.*g", key, digits, value);
-    else printf(", \"%s\": null", key);
+    printf(", \"%s\": ", key);
+    cli_json_number(value, digits);
 }
 
 static bool print_json(void *env, const gm_epoch *e) {

@@ -1,4 +1,5 @@
-/* words.c: suggestions for misspelt words, and JSON strings. */
+/* words.c: suggestions for misspelt words; strings and numbers in JSON. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -40,6 +41,11 @@ const char *cli_suggest(const char *word, const char *const *names) {
         best = *names;
     }
     return best;
+}
+
+void cli_json_number(double value, int digits) {
+    if (isfinite(value)) printf("%.*g", digits, value);
+    else printf("null");
 }
 
 void cli_json_string(const char *text) {

@@ -115,7 +115,7 @@ static gm_module *norm_batch_new(const char *name, int32_t dims, int64_t channel
     gm_module *m = norm_new(name, nn_batch_norm_forward, a.eps);
     norm_state *self = gm_state(m);
     if (!self) return NULL;
-    self->momentum = a.cumulative ? -1 : a.momentum.set ? a.momentum.v : 0.1;
+    self->momentum = a.cumulative ? -1 : gm__real_or(a.momentum, 0.1);
     self->channels = channels;
     self->dims = dims;
     norm_parameters(m, GM_SHAPE(channels), a.dtype, !a.no_affine, !a.no_affine);
@@ -166,7 +166,7 @@ gm_module *gm_nn_instance_norm_with(int64_t channels, const gm_nn_instance_norm_
     gm_module *m = norm_new(name, nn_instance_norm_forward, a.eps);
     norm_state *self = gm_state(m);
     if (!self) return NULL;
-    self->momentum = a.momentum.set ? a.momentum.v : 0.1;
+    self->momentum = gm__real_or(a.momentum, 0.1);
     self->channels = channels;
     norm_parameters(m, GM_SHAPE(channels), a.dtype, a.affine, a.affine);
     if (a.running) norm_buffers(m, channels, a.dtype);

@@ -71,7 +71,7 @@ static gm_pack *transformer_layer_apply(gm_module *m, gm_pack *in) {
 static void transformer_children(gm_module *m, int64_t dim, int64_t heads, const gm_nn_transformer_args *a,
                                  bool cross) {
     transformer_layer *self = gm_state(m);
-    double p = a->dropout.set ? a->dropout.v : 0.1;
+    double p = gm__real_or(a->dropout, 0.1);
     int64_t wide = a->feedforward ? a->feedforward : 2048;
     if (!self) return;
     self->gelu = a->gelu, self->norm_first = a->norm_first;

@@ -74,7 +74,7 @@ static const gm_optimizer_class adafactor_class = { sizeof(gm_optimizer_class),
 gm_optimizer *gm_adafactor_with(gm_module *net, double lr, const gm_adafactor_args *args) {
     gm_adafactor_args a = { 0 };
     if (!gm_ok() || !gm__args_take("adafactor", &a, sizeof a, args)) return NULL;
-    double hyper[] = { lr, gm__optim_real(a.decay, -0.8), gm__optim_real(a.eps, 1e-3), gm__optim_real(a.clip, 1),
+    double hyper[] = { lr, gm__real_or(a.decay, -0.8), gm__real_or(a.eps, 1e-3), gm__real_or(a.clip, 1),
                        a.weight_decay };
     return gm_optimizer_new(&adafactor_class, net, hyper);
 }

@@ -46,7 +46,7 @@ static const gm_optimizer_class adagrad_class = { sizeof(gm_optimizer_class),
 gm_optimizer *gm_adagrad_with(gm_module *net, double lr, const gm_adagrad_args *args) {
     gm_adagrad_args a = { 0 };
     if (!gm_ok() || !gm__args_take("adagrad", &a, sizeof a, args)) return NULL;
-    double hyper[] = { lr, a.lr_decay, a.weight_decay, a.initial, gm__optim_real(a.eps, 1e-10) };
+    double hyper[] = { lr, a.lr_decay, a.weight_decay, a.initial, gm__real_or(a.eps, 1e-10) };
     return gm_optimizer_new(&adagrad_class, net, hyper);
 }
 
@@ -80,7 +80,7 @@ static const gm_optimizer_class rmsprop_class = {
 gm_optimizer *gm_rmsprop_with(gm_module *net, double lr, const gm_rmsprop_args *args) {
     gm_rmsprop_args a = { 0 };
     if (!gm_ok() || !gm__args_take("rmsprop", &a, sizeof a, args)) return NULL;
-    double hyper[] = { lr, gm__optim_real(a.alpha, 0.99), gm__optim_real(a.eps, 1e-8), a.momentum, a.weight_decay,
+    double hyper[] = { lr, gm__real_or(a.alpha, 0.99), gm__real_or(a.eps, 1e-8), a.momentum, a.weight_decay,
                        a.centered != 0 };
     return gm_optimizer_new(&rmsprop_class, net, hyper);
 }
@@ -108,6 +108,6 @@ static const gm_optimizer_class adadelta_class = {
 gm_optimizer *gm_adadelta_with(gm_module *net, double lr, const gm_adadelta_args *args) {
     gm_adadelta_args a = { 0 };
     if (!gm_ok() || !gm__args_take("adadelta", &a, sizeof a, args)) return NULL;
-    double hyper[] = { lr, gm__optim_real(a.rho, 0.9), gm__optim_real(a.eps, 1e-6), a.weight_decay };
+    double hyper[] = { lr, gm__real_or(a.rho, 0.9), gm__real_or(a.eps, 1e-6), a.weight_decay };
     return gm_optimizer_new(&adadelta_class, net, hyper);
 }

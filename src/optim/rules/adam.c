@@ -52,8 +52,8 @@ static gm_optimizer *adam_new(const gm_optimizer_class *c, gm_module *net, doubl
                               double eps, double decay) {
     gm_adam_args a = { 0 };
     if (!gm_ok() || !gm__args_take(c->name, &a, sizeof a, args)) return NULL;
-    double hyper[] = { lr, gm__optim_real(a.beta1, 0.9), gm__optim_real(a.beta2, 0.999), gm__optim_real(a.eps, eps),
-                       gm__optim_real(a.weight_decay, decay) };
+    double hyper[] = { lr, gm__real_or(a.beta1, 0.9), gm__real_or(a.beta2, 0.999), gm__real_or(a.eps, eps),
+                       gm__real_or(a.weight_decay, decay) };
     return gm_optimizer_new(c, net, hyper);
 }
 

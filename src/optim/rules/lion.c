@@ -26,6 +26,6 @@ static const gm_optimizer_class lion_class = { sizeof(gm_optimizer_class), "lion
 gm_optimizer *gm_lion_with(gm_module *net, double lr, const gm_lion_args *args) {
     gm_lion_args a = { 0 };
     if (!gm_ok() || !gm__args_take("lion", &a, sizeof a, args)) return NULL;
-    double hyper[] = { lr, gm__optim_real(a.beta1, 0.9), gm__optim_real(a.beta2, 0.99), a.weight_decay };
+    double hyper[] = { lr, gm__real_or(a.beta1, 0.9), gm__real_or(a.beta2, 0.99), a.weight_decay };
     return gm_optimizer_new(&lion_class, net, hyper);
 }
