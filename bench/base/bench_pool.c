@@ -7,6 +7,7 @@
  * Times are wall clock: what the scheduler does is what is measured. Results of the small loop are compared. */
 #include "../../src/math/fp.h"
 #include "gemel/extend.h"
+#include "measure.h"
 
 #include <dlfcn.h>
 #include <sched.h>
@@ -113,20 +114,11 @@ static void rivals_stop(void) {
 
 typedef struct { double *us; int n; } series;
 
-static double now_us(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec * 1e-3;
-}
+static double now_us(void) { return measure_seconds(CLOCK_MONOTONIC) * 1e6; }
 
 static void rest(int us) {
     struct timespec t = { 0, us * 1000L };
     if (us) nanosleep(&t, NULL);
-}
-
-static int ascending(const void *a, const void *b) {
-    const double p = *(const double *)a, q = *(const double *)b;
-    return (p > q) - (p < q);
 }
 
 static double at_percent(const series *s, int percent) { return s->us[(int64_t)(s->n - 1) * percent / 100]; }
@@ -149,7 +141,7 @@ static void measure(const kind *k, int rounds, series s[N_CONTENDERS]) {
     for (int r = 0; r < rounds; r++)
         for (int c = 0; c < N_CONTENDERS; c++)
             if (may_run(c) && s[c].us) block(k, contenders[c], &s[c]);
-    for (int c = 0; c < N_CONTENDERS; c++) qsort(s[c].us, (size_t)s[c].n, sizeof(double), ascending);
+    for (int c = 0; c < N_CONTENDERS; c++) qsort(s[c].us, (size_t)s[c].n, sizeof(double), measure_by_value);
 }
 
 static void show(const kind *k, const char *beside, series s[N_CONTENDERS]) {

@@ -7,21 +7,15 @@
  *                                       side to 256, the middle 224 x 224) to OUT
  * It is one side of bench_folder.py. Without arguments there is nothing to measure. */
 #include "gemel/gemel.h"
+#include "measure.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { SIDE = 224, BATCH = 32, VALUES = 16 };
 
 static const double mean[] = { 0.485, 0.456, 0.406 }, std[] = { 0.229, 0.224, 0.225 };
-
-static double now(clockid_t clock) {
-    struct timespec t;
-    clock_gettime(clock, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 static gm_pack *augment(void *env, gm_pack *element, gm_dice *dice) {
     (void)env;
@@ -50,9 +44,9 @@ static int measure(const char *folder, int threads) {
     char line[64];
     while (fgets(line, sizeof line, stdin) && strcmp(line, "end\n") && gm_ok()) {
         int64_t n = 0;
-        double begin = now(CLOCK_MONOTONIC), used = now(CLOCK_PROCESS_CPUTIME_ID);
+        double begin = measure_seconds(CLOCK_MONOTONIC), used = measure_seconds(CLOCK_PROCESS_CPUTIME_ID);
         GM_EACH (b, l) n += gm_size(b.x, 0);
-        begin = now(CLOCK_MONOTONIC) - begin, used = now(CLOCK_PROCESS_CPUTIME_ID) - used;
+        begin = measure_seconds(CLOCK_MONOTONIC) - begin, used = measure_seconds(CLOCK_PROCESS_CPUTIME_ID) - used;
         printf("%.3f %.3f\n", (double)n / begin, (double)n / used);
         fflush(stdout);
     }

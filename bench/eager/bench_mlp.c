@@ -5,47 +5,29 @@
  * side of bench_mlp.py: it takes x.npy, y.npy and the parameters from there and runs a round for each line it reads,
  * answering with microseconds per step and the loss of each step. */
 #include "gemel/gemel.h"
+#include "measure.h"
+#include "peer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { IN = 784, HIDDEN = 128, CLASSES = 10, BATCH = 64, STEPS = 50, ROUNDS = 20 };
 
 typedef struct { gm_module *net; gm_optimizer *opt; gm_tensor *x, *y; double loss[STEPS]; } run;
 
-static double now_us(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec * 1e-3;
-}
-
-static int by_value(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static gm_tensor *load(const char *folder, const char *name) {
-    char path[512];
-    snprintf(path, sizeof path, "%s/%s.npy", folder, name);
-    return gm_load_npy(path);
-}
-
 static bool set_up(run *r, const char *folder) {
     r->net = gm_sequential(gm_nn_linear(IN, HIDDEN), gm_nn_relu(), gm_nn_linear(HIDDEN, CLASSES));
-    r->x = folder ? load(folder, "x") : gm_randn(GM_SHAPE(BATCH, IN), GM_F32);
-    r->y = folder ? load(folder, "y") : gm_randint(GM_SHAPE(BATCH), 0, CLASSES, GM_I64);
-    gm_pack *p = gm_parameters(r->net);
-    for (int64_t i = 0; folder && i < gm_pack_count(p); i++)
-        gm_assign(gm_pack_at(p, i), load(folder, gm_pack_name(p, i)));
+    r->x = folder ? peer_tensor(folder, "x") : gm_randn(GM_SHAPE(BATCH, IN), GM_F32);
+    r->y = folder ? peer_tensor(folder, "y") : gm_randint(GM_SHAPE(BATCH), 0, CLASSES, GM_I64);
+    if (folder) peer_parameters(r->net, folder);
     r->opt = gm_adam(r->net, 1e-3);
     return gm_ok();
 }
 
 /* Microseconds per step. The loss is read in every step, as training loops do that show it. */
 static double round_of(run *r) {
-    double begin = now_us();
+    double begin = measure_seconds(CLOCK_MONOTONIC);
     for (int i = 0; i < STEPS; i++) {
         GM_SCOPE(s);
         gm_tensor *loss = gm_cross_entropy(gm_forward(r->net, r->x), r->y);
@@ -53,17 +35,7 @@ static double round_of(run *r) {
         gm_step(r->opt);
         r->loss[i] = gm_item(loss);
     }
-    return (now_us() - begin) / STEPS;
-}
-
-static long resident_kib(void) {
-    char line[256];
-    long kib = 0;
-    FILE *f = fopen("/proc/self/status", "r");
-    while (f && fgets(line, sizeof line, f))
-        if (!strncmp(line, "VmRSS:", 6)) kib = atol(line + 6);
-    if (f) fclose(f);
-    return kib;
+    return (measure_seconds(CLOCK_MONOTONIC) - begin) * 1e6 / STEPS;
 }
 
 static int flat(run *r, int steps) {
@@ -71,7 +43,8 @@ static int flat(run *r, int steps) {
     for (int i = 0; i <= steps && gm_ok(); i += STEPS) {
         gm_memory m = gm_memory_stats();
         if (i % (steps >= 10 * STEPS ? steps / 10 / STEPS * STEPS : STEPS) == 0)
-            printf("%8d %12ld %10lld %14lld\n", i, resident_kib(), (long long)m.n_objects, (long long)m.bytes_in_use);
+            printf("%8d %12ld %10lld %14lld\n", i, measure_kib("VmRSS:"), (long long)m.n_objects,
+                   (long long)m.bytes_in_use);
         round_of(r);
     }
     return gm_exit_status();
@@ -96,8 +69,8 @@ int main(int argc, char **argv) {
     if (stay_flat) return flat(&r, atoi(argv[2]));
     if (argc > 1) return answer(&r);
     for (int i = 0; i < ROUNDS; i++) us[i] = round_of(&r);
-    qsort(us, ROUNDS, sizeof *us, by_value);
+    double median = measure_median(us, ROUNDS);
     printf("MLP %d-%d-%d, batch %d, Adam: %.1f us a step (median), %.1f (least)\n", IN, HIDDEN, CLASSES, BATCH,
-           us[ROUNDS / 2], us[0]);
+           median, us[0]);
     return gm_exit_status();
 }

@@ -1,23 +1,11 @@
 /* bench_op.c: what an eager operation costs, from C, on 8 floats: everything around the arithmetic. Median and least of
  * many rounds of 1,000 calls, each in a scope that closes, so that releasing is counted too; one thread. */
 #include "gemel/gemel.h"
+#include "measure.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
 
 enum { CALLS = 1000, ROUNDS = 400, PER_SCOPE = 10 };
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
-static int by_value(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
 
 static gm_tensor *a, *b, *w, *one;
 
@@ -41,15 +29,15 @@ static gm_tensor *call_backward(void) {
 static void measure(const char *name, gm_tensor *(*call)(void), int calls) {
     double ns[ROUNDS];
     for (int r = 0; r < ROUNDS; r++) {
-        double begin = now();
+        double begin = measure_seconds(CLOCK_MONOTONIC);
         for (int i = 0; i < calls; i += PER_SCOPE) {
             GM_SCOPE(s);
             for (int k = 0; k < PER_SCOPE; k++) call();
         }
-        ns[r] = (now() - begin) / calls;
+        ns[r] = (measure_seconds(CLOCK_MONOTONIC) - begin) * 1e9 / calls;
     }
-    qsort(ns, ROUNDS, sizeof *ns, by_value);
-    printf("%-34s %8.1f %8.1f\n", name, ns[ROUNDS / 2], ns[0]);
+    double median = measure_median(ns, ROUNDS);
+    printf("%-34s %8.1f %8.1f\n", name, median, ns[0]);
 }
 
 int main(void) {

@@ -6,55 +6,35 @@
  * With a folder as argument it is one side of bench_resnet.py: it takes x.npy, y.npy and the parameters from there and
  * makes a step for each line it reads, answering with milliseconds on the wall, of the processor and the loss. */
 #include "gemel/gemel.h"
+#include "measure.h"
+#include "peer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { BATCH = 32, SIDE = 32, CLASSES = 10, STEPS = 5 };
 
 typedef struct { gm_module *net; gm_optimizer *opt; gm_tensor *x, *y; double wall_ms, cpu_ms, loss; } run;
 
-static double ms_of(clockid_t clock) {
-    struct timespec t;
-    clock_gettime(clock, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
-}
-
-static int by_value(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static gm_tensor *load(const char *folder, const char *name) {
-    char path[512];
-    snprintf(path, sizeof path, "%s/%s.npy", folder, name);
-    return gm_load_npy(path);
-}
-
 static bool set_up(run *r, const char *folder) {
     r->net = gm_resnet18(.classes = CLASSES, .small = 1);
-    r->x = folder ? load(folder, "x") : gm_randn(GM_SHAPE(BATCH, 3, SIDE, SIDE), GM_F32);
-    r->y = folder ? load(folder, "y") : gm_randint(GM_SHAPE(BATCH), 0, CLASSES, GM_I64);
-    gm_pack *p = gm_parameters(r->net);
-    for (int64_t i = 0; folder && i < gm_pack_count(p); i++) {
-        GM_SCOPE(s);
-        gm_assign(gm_pack_at(p, i), load(folder, gm_pack_name(p, i)));
-    }
+    r->x = folder ? peer_tensor(folder, "x") : gm_randn(GM_SHAPE(BATCH, 3, SIDE, SIDE), GM_F32);
+    r->y = folder ? peer_tensor(folder, "y") : gm_randint(GM_SHAPE(BATCH), 0, CLASSES, GM_I64);
+    if (folder) peer_parameters(r->net, folder);
     r->opt = gm_sgd(r->net, 0.01, .momentum = 0.9);
     return gm_ok();
 }
 
 static void step(run *r) {
-    double wall = ms_of(CLOCK_MONOTONIC), cpu = ms_of(CLOCK_PROCESS_CPUTIME_ID);
+    double wall = measure_seconds(CLOCK_MONOTONIC), cpu = measure_seconds(CLOCK_PROCESS_CPUTIME_ID);
     GM_SCOPE(s);
     gm_tensor *loss = gm_cross_entropy(gm_forward(r->net, r->x), r->y);
     gm_backward(loss);
     gm_step(r->opt);
     r->loss = gm_item(loss);
-    r->wall_ms = ms_of(CLOCK_MONOTONIC) - wall;
-    r->cpu_ms = ms_of(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+    r->wall_ms = (measure_seconds(CLOCK_MONOTONIC) - wall) * 1e3;
+    r->cpu_ms = (measure_seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu) * 1e3;
 }
 
 static int answer(run *r) {
@@ -67,16 +47,6 @@ static int answer(run *r) {
     return gm_exit_status();
 }
 
-static long peak_mib(void) {
-    char line[256];
-    long kib = 0;
-    FILE *f = fopen("/proc/self/status", "r");
-    while (f && fgets(line, sizeof line, f))
-        if (!strncmp(line, "VmHWM:", 6)) kib = atol(line + 6);
-    if (f) fclose(f);
-    return kib / 1024;
-}
-
 int main(int argc, char **argv) {
     run r;
     double ms[STEPS];
@@ -87,9 +57,9 @@ int main(int argc, char **argv) {
         step(&r);
         ms[i] = r.cpu_ms;
     }
-    qsort(ms, STEPS, sizeof *ms, by_value);
+    double median = measure_median(ms, STEPS);
     printf(
         "ResNet-18, %d x %d, batch %d, SGD: %.0f ms a step (median), %.0f (least); at most %ld MiB, %.0f in tensors\n",
-        SIDE, SIDE, BATCH, ms[STEPS / 2], ms[0], peak_mib(), (double)gm_memory_stats().bytes_peak / 1048576);
+        SIDE, SIDE, BATCH, median, ms[0], measure_kib("VmHWM:") / 1024, (double)gm_memory_stats().bytes_peak / 1048576);
     return gm_exit_status();
 }

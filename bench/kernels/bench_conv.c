@@ -8,6 +8,7 @@
 #include "../../src/math/fp.h"
 #include "gemel/extend.h"
 #include "kernels/convolve.h"
+#include "measure.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -215,21 +216,7 @@ static void peer_free(peer *r) {
 
 /* ---- measuring ---- */
 
-static double now(void) {
-    struct timespec t;
-    clock_gettime(threads == 1 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static int by_value(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *t, int n) {
-    qsort(t, (size_t)n, sizeof *t, by_value);
-    return t[n / 2];
-}
+static double now(void) { return measure_seconds(threads == 1 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC); }
 
 enum { ROUNDS = 400 };
 
@@ -277,7 +264,7 @@ static void measure(const layer *l, int64_t batch, int direction, double ratio[2
     peer_result(&r, which);
     double off = difference(&p, which, out[0], out[1]), m[3];
     double work = 2.0 * (double)(p.n[2] * p.n[1] / l->o);
-    for (int i = 0; i < 3; i++) m[i] = median(t[i], n);
+    for (int i = 0; i < 3; i++) m[i] = measure_median(t[i], n);
     for (int i = 0; i < 2; i++) ratio[i] = m[0] / m[i + 1];
     printf("%-9s %-12s %4lld>%-4lld %-8s %8.3f ms %7.1f GF/s | plain %7.1f %5.2f | last %7.1f %5.2f | %.1e %s\n",
            l->set, l->name, (long long)l->c, (long long)l->o, direction_names[direction], m[0] * 1e3,

@@ -10,6 +10,7 @@
 #include "../../src/math/fp.h"
 #include "gemel/extend.h"
 #include "kernels/gemm.h"
+#include "measure.h"
 
 #include <math.h>
 #include <sched.h>
@@ -39,11 +40,7 @@ static int64_t bench_off[MOST_BATCH];
 /* With one thread the processor's time is the truth even where others use the machine. */
 static clockid_t bench_clock = CLOCK_MONOTONIC;
 
-static double now(void) {
-    struct timespec t;
-    clock_gettime(bench_clock, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
+static double now(void) { return measure_seconds(bench_clock); }
 
 /* ---- the peak ---- */
 

@@ -2,6 +2,7 @@
  * instruction set; the smallest of many runs. Arguments name functions (default: all). */
 #include "math/fp.h"
 #include "math/maps.h"
+#include "measure.h"
 
 #include <stdio.h>
 #include <time.h>
@@ -13,11 +14,7 @@ static const char *const isas[] = { "avx512", "avx2", "neon", "plain" };
 static int n_wanted;
 static char **wanted;
 
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
+static double now(void) { return measure_seconds(CLOCK_MONOTONIC) * 1e9; }
 
 static int is_wanted(const char *name) {
     for (int i = 0; i < n_wanted; i++)

@@ -1,22 +1,16 @@
 /* test_checkpoint.c: a run stopped after any step, killed too, goes on and ends with the same bits; a checkpoint is
  * whole or is the old one. */
 #include "problem.h"
+#include "measure.h"
 
 #include <math.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { EPOCHS = 4, BATCH = 24, STEPS = EPOCHS * PROBLEM_N / BATCH };
 static char directory[64], last[128], best[128];
-
-static double seconds(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static long size_of(const char *path) {
     FILE *f = fopen(path, "rb");
@@ -209,9 +203,9 @@ static void killed_anywhere(void) {
     snprintf(whole, sizeof whole, "%s/whole", directory);
     snprintf(parts, sizeof parts, "%s/parts", directory);
     forget();
-    double begin = seconds();
+    double begin = measure_seconds(CLOCK_MONOTONIC);
     CHECK(any_child(whole, 0));
-    double life = 1e6 * (seconds() - begin);
+    double life = 1e6 * (measure_seconds(CLOCK_MONOTONIC) - begin);
     forget();
     for (int i = 0; i < ANY_KILLS; i++) {
         GM_SCOPE(inner);

@@ -1,6 +1,7 @@
 /* Training by hand stays flat: after the first steps neither objects nor tensors nor the process grow. */
 #include "check.h"
 #include "gemel/gemel.h"
+#include "measure.h"
 
 #if defined(__GLIBC__)
 #  include <malloc.h>
@@ -27,13 +28,7 @@ static int64_t resident_kib(void) {
     return 0;
 #  endif
 #endif
-    char line[256];
-    long kib = 0;
-    FILE *f = fopen("/proc/self/status", "r");
-    while (f && fgets(line, sizeof line, f))
-        if (!strncmp(line, "VmRSS:", 6)) kib = atol(line + 6);
-    if (f) fclose(f);
-    return kib;
+    return measure_kib("VmRSS:");
 }
 
 static void step(gm_module *net, gm_optimizer *opt, gm_tensor *x, gm_tensor *y) {
