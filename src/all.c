@@ -118,6 +118,7 @@
 #include "nn/layers/shape_layers.c"
 #include "nn/layers/transformer_layer.c"
 #include "nn/layers/upsample_layer.c"
+#include "nn/lengths.c"
 #include "nn/module.c"
 #include "nn/names.c"
 #include "nn/summary.c"

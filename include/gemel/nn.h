@@ -17,7 +17,10 @@ extern "C" {
 typedef struct gm_module gm_module;
 typedef gm_tensor *(*gm_forward_fn)(gm_module *m, gm_tensor *x);
 typedef gm_pack *(*gm_apply_fn)(gm_module *m, gm_pack *in);
-/* What modules of a kind share. `destroy` (may be NULL) frees what the state owns, not the state and not children. */
+/* What modules of a kind share. `destroy` (may be NULL) frees what the state owns, not the state and not children.
+ * `takes`: the names that a pack may have beside its first entry, which may have any; ends with NULL and is not copied.
+ * Other names are an INDEX error, but for a batch's target, "y" and "y_length", which is not looked at. NULL: `apply`
+ * sees to it. */
 typedef struct {
     size_t size;
     const char *name;
@@ -25,6 +28,7 @@ typedef struct {
     gm_forward_fn forward;
     gm_apply_fn apply;
     void (*destroy)(void *state);
+    const char *const *takes;
 } gm_module_class;
 
 /* ---- Making modules ---------------------------------------------------------------------------------------------- */
@@ -56,6 +60,8 @@ GM_API gm_tensor *gm_forward(gm_module *m, gm_tensor *x);
 GM_API gm_pack *gm_apply(gm_module *m, gm_pack *in);
 /* True if gm_forward runs m as it is, on one tensor; false for modules of packs, with `apply` only. */
 GM_API bool gm_has_forward(const gm_module *m);
+/* True if gm_apply takes an entry of this name beside the first: one that the class names in `takes`. */
+GM_API bool gm_takes(const gm_module *m, const char *name);
 /* What a hook sees: tensors of gm_forward, packs of gm_apply; the others are NULL. */
 typedef struct { gm_module *module; gm_tensor *x, *y; gm_pack *in, *out; } gm_forward_event;
 typedef bool (*gm_forward_hook)(void *env, const gm_forward_event *e);

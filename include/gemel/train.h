@@ -115,7 +115,7 @@ typedef struct {
     const gm_hparam *hparams;    /* for TensorBoard's table of runs; ends with an entry whose name is NULL */
 } gm_fit_args;
 /* Train the net: on loss(gm_forward(net, b.x), b.y); of a net that takes packs (several inputs) all entries of the
- * batch, by gm_apply, and its first result. Errors: NUMERIC when a loss is NaN or infinite, with the step's number and,
+ * batch, by gm_apply, and its first result; x with "x_length", which .pad tells, where the net takes that. Errors: NUMERIC when a loss is NaN or infinite, with the step's number and,
  * for a NaN, the operation that made it (the net is as before that step); CALLBACK; INTERRUPTED after gm_interrupt;
  * what the net and the files report. Leaves the net in the mode it found.
  *

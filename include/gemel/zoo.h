@@ -56,7 +56,7 @@ typedef struct {
 } gm_lstm_classifier_args;
 /* The class of a sequence, from the LSTM's last state: x [B, T, features], or [B, T] of one feature, or images
  * [B, C, H, W] read row by row, features = C W; with a vocabulary integers [B, T] -> [B, classes]. gm_apply: { x,
- * lengths } -> { y }; lengths [B] as in gm_nn_lstm. Children: embedding (with a vocabulary), lstm, fc. */
+ * lengths } -> { y }; lengths or x_length [B] as in gm_nn_lstm. Children: embedding (with a vocabulary), lstm, fc. */
 GM_API gm_module *gm_lstm_classifier_with(const gm_lstm_classifier_args *args);
 
 #ifdef __cplusplus

@@ -207,8 +207,29 @@ gm_tensor *gm__module_run_forward(gm_module *m, gm_tensor *x) {
     return gm_ok() ? gm_pack_at(out, 0) : NULL;
 }
 
+static bool module_names(const char *const *names, const char *name) {
+    for (; names && *names; names++)
+        if (!strcmp(*names, name)) return true;
+    return false;
+}
+
+/* A name that nothing looks at is a misspelt one. */
+static bool module_takes_all(const gm_module *m, const gm_pack *in) {
+    static const char *const target[] = { "y", "y_length", NULL };
+    char list[300] = "nothing";
+    int64_t i = 1, n = m->class.takes ? gm_pack_count(in) : 0;
+    while (i < n && (module_names(m->class.takes, gm_pack_name(in, i)) || module_names(target, gm_pack_name(in, i))))
+        i++;
+    if (i >= n) return gm_ok();
+    size_t at = 0;
+    for (const char *const *name = m->class.takes; *name && at < sizeof list; name++)
+        at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", at ? ", " : "", *name);
+    return gm_fail(GM_ERROR_INDEX, "%s: there is no input \"%.200s\"; beside the first it takes %s", m->class_name,
+                   gm_pack_name(in, i), list);
+}
+
 gm_pack *gm__module_run_apply(gm_module *m, gm_pack *in) {
-    if (m->class.apply) return m->class.apply(m, in);
+    if (m->class.apply) return module_takes_all(m, in) ? m->class.apply(m, in) : NULL;
     if (gm_pack_count(in) != 1)
         return gm_fail(GM_ERROR_VALUE, "apply: %lld inputs for a %s, which takes one", (long long)gm_pack_count(in),
                        m->class_name),
@@ -241,6 +262,10 @@ gm_pack *gm_apply(gm_module *m, gm_pack *in) {
 }
 
 bool gm_has_forward(const gm_module *m) { return gm__module_check(m, "has_forward") && m->class.forward; }
+
+bool gm_takes(const gm_module *m, const char *name) {
+    return gm__module_check(m, "takes") && name && module_names(m->class.takes, name);
+}
 
 int64_t gm_on_forward(gm_module *m, gm_forward_hook fn, void *env, void (*free_env)(void *env)) {
     if (!gm__module_check(m, "on_forward")) return -1;

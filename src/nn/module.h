@@ -41,6 +41,9 @@ void gm__module_unready(gm_module *m);
 bool gm__module_ready(gm_module *m);
 /* When the last parameter that m was given is filled, its row `row` is to be zero. */
 void gm__module_zero_row(gm_module *m, int64_t row);
+/* lengths.c: lengths, integers [batch], each from `least` to `steps` -> bool [batch, steps], true before a sequence's
+ * end. `layer`: its name in messages. */
+gm_tensor *gm__lengths_mask(const char *layer, gm_tensor *lengths, int64_t batch, int64_t steps, int64_t least);
 /* `pattern` names the path or a module that it lies in: '*' is any text, '|' separates alternatives, NULL is all. */
 bool gm__module_matches(const char *pattern, const char *path);
 

@@ -23,8 +23,11 @@ int64_t gm__fit_batch_size(const gm_pack *all) {
 }
 
 gm_tensor *gm__fit_output(gm_module *net, const gm_batch *b) {
-    if (gm_has_forward(net)) return gm_forward(net, b->x);
-    gm_pack *out = gm_apply(net, b->all);
+    bool lengths = gm_takes(net, "x_length") && gm_pack_has(b->all, "x_length");
+    if (gm_has_forward(net) && !lengths) return gm_forward(net, b->x);
+    gm_pack *in = b->all;
+    if (gm_has_forward(net)) in = GM_PACK({ "x", b->x, NULL }, { "x_length", gm_get(b->all, "x_length"), NULL });
+    gm_pack *out = gm_apply(net, in);
     return out ? gm_pack_at(out, 0) : NULL;
 }
 

@@ -56,7 +56,8 @@ void gm__modes_back(gm__modes *modes);
 bool gm__fit_count(gm__fit_sums *s, gm_metric *const *metrics, gm_tensor *y, const gm_batch *b, double loss);
 gm_metrics gm__fit_metrics(const gm__fit_sums *s);
 int64_t gm__fit_batch_size(const gm_pack *all);
-/* What the net gives for a batch: of x, or of all entries where it takes a pack; then its first result. */
+/* What the net gives for a batch: of x, with its lengths if there are some and the net takes them; of all entries where
+ * it takes packs only. Of a pack, the first result. */
 gm_tensor *gm__fit_output(gm_module *net, const gm_batch *b);
 /* One pass in evaluation mode. `step` (with env) instead of the loss if not NULL. */
 bool gm__fit_evaluate(gm_module *net, gm_dataset *d, const gm_evaluate_args *a, gm_step_fn step, void *env,

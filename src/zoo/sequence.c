@@ -28,7 +28,10 @@ static gm_tensor *lstm_classify(const lstm_classifier *self, gm_tensor *x, gm_te
 static gm_tensor *lstm_classifier_forward(gm_module *m, gm_tensor *x) { return lstm_classify(gm_state(m), x, NULL); }
 
 static gm_pack *lstm_classifier_apply(gm_module *m, gm_pack *in) {
-    gm_tensor *lengths = gm_pack_has(in, "lengths") ? gm_get(in, "lengths") : NULL;
+    bool both = gm_pack_has(in, "lengths") && gm_pack_has(in, "x_length");
+    if (both) return gm_fail(GM_ERROR_VALUE, "lstm_classifier: both lengths and x_length are given"), NULL;
+    const char *name = gm_pack_has(in, "x_length") ? "x_length" : "lengths";
+    gm_tensor *lengths = gm_pack_has(in, name) ? gm_get(in, name) : NULL;
     return GM_PACK({ "y", lstm_classify(gm_state(m), gm_pack_at(in, 0), lengths), NULL });
 }
 
@@ -42,11 +45,13 @@ gm_module *gm_lstm_classifier_with(const gm_lstm_classifier_args *args) {
                        (long long)a.features, (long long)a.vocabulary, (long long)a.classes),
                NULL;
     int64_t hidden = a.hidden ? a.hidden : 128, in = a.vocabulary ? (a.embedding ? a.embedding : 64) : a.features;
+    static const char *const takes[] = { "lengths", "x_length", NULL };
     gm_module_class c = { .size = sizeof c,
                           .name = "lstm_classifier",
                           .state_bytes = sizeof(lstm_classifier),
                           .forward = lstm_classifier_forward,
-                          .apply = lstm_classifier_apply };
+                          .apply = lstm_classifier_apply,
+                          .takes = takes };
     gm_module *m = gm_module_new_with(&c);
     lstm_classifier *self = gm_state(m);
     if (!self) return NULL;

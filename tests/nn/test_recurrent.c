@@ -103,6 +103,34 @@ static void lengths_alone(void) {
     CHECK(gm_item(gm_max(gm_abs(gm_narrow(gm_narrow(gm_get(all, "y"), 0, 1, 1), 1, 3, 4)))) == 0);
 }
 
+/* A batch as a pipeline pads it goes into a layer as it is: the lengths count, the target is not looked at. */
+static gm_pack *ragged_get(void *env, int64_t i) {
+    gm_tensor *x = recorded_input((int)i + 1, GM_SHAPE(3 + 2 * i, 3)), *y = recorded_input(9, GM_SHAPE(1 + i));
+    return (void)env, GM_PACK({ "x", x, NULL }, { "y", y, NULL });
+}
+static int64_t ragged_count(void *env) { return (void)env, 3; }
+
+static void padded(void) {
+    GM_SCOPE(s);
+    gm_module *m = gm_nn_lstm(3, 5, .bidirectional = 1);
+    gm_dataset *d = gm_dataset_custom(ragged_count, ragged_get, NULL, NULL);
+    gm_pack *batch = gm_dataset_get(gm_dataset_batch(d, 3, .pad = GM_REAL(7)), 0, 0), *got = gm_apply(m, batch);
+    CHECK(got && gm_takes(m, "x_length") && !gm_takes(m, "y") && !gm_takes(m, NULL), "%s", gm_error_message());
+    gm_tensor *x = gm_get(batch, "x"), *lengths = gm_get(batch, "x_length");
+    gm_pack *named = gm_apply(m, GM_PACK({ "x", x, NULL }, { "lengths", lengths, NULL }));
+    for (int i = 0; i < 3; i++)
+        CHECK(gm_item(gm_all(gm_eq(gm_pack_at(got, i), gm_pack_at(named, i)))) == 1 && gm_ok(), "%s", gm_error_message());
+    CHECK(gm_item(gm_max(gm_abs(gm_narrow(gm_narrow(gm_get(got, "y"), 0, 0, 1), 1, 3, 4)))) == 0);
+    CHECK(!gm_apply(m, GM_PACK({ "x", x, NULL }, { "lengths", lengths, NULL }, { "x_length", lengths, NULL })));
+    recorded_error(GM_ERROR_VALUE, "both lengths and x_length are given");
+    CHECK(!gm_apply(m, GM_PACK({ "x", x, NULL }, { "length", lengths, NULL })));
+    recorded_error(GM_ERROR_INDEX,
+                   "nn_lstm: there is no input \"length\"; beside the first it takes c, h, lengths, x_length");
+    gm_tensor *ids = gm_zeros(GM_SHAPE(2, 3), GM_I64);
+    CHECK(!gm_apply(gm_nn_embedding_bag(3, 2), GM_PACK({ "x", ids, NULL }, { "factors", ids, NULL })));
+    recorded_error(GM_ERROR_INDEX, "nn_embedding_bag: there is no input \"factors\"; beside the first it takes offsets");
+}
+
 /* Longer than one operation's list of inputs: the same as in two halves, state handed on; forward takes the first
  * result. */
 static void long_sequence(void) {
@@ -144,7 +172,7 @@ static void errors(void) {
     CHECK(!gm_apply(m, GM_PACK({ "x", x, NULL }, { "lengths", gm_ones(GM_SHAPE(3), GM_I64), NULL })));
     recorded_error(GM_ERROR_SHAPE, "lengths are i64 [3], integers [2] are wanted");
     CHECK(!gm_apply(gm_nn_gru(3, 4), GM_PACK({ "x", x, NULL }, { "c", gm_zeros(GM_SHAPE(1, 2, 4), GM_F32), NULL })));
-    recorded_error(GM_ERROR_VALUE, "only an LSTM has a state c");
+    recorded_error(GM_ERROR_INDEX, "nn_gru: there is no input \"c\"; beside the first it takes h, lengths, x_length");
     CHECK(!gm_nn_gru(3, 4, .relu = 1));
     recorded_error(GM_ERROR_VALUE, "nn_gru: relu is for nn_rnn only");
     CHECK(!gm_nn_lstm(0, 4));
@@ -166,6 +194,7 @@ int main(void) {
     RUN(embeddings);
     RUN(bags);
     RUN(lengths_alone);
+    RUN(padded);
     RUN(long_sequence);
     RUN(dropout_between);
     RUN(errors);

@@ -106,6 +106,30 @@ static void dropped(void) {
     CHECK(off < 0.05 * size && off > 0, "%g of %g", off, size);
 }
 
+/* Lengths, as pipelines tell them of what they pad, are the masks that they stand for. */
+static void padded(void) {
+    GM_SCOPE(s);
+    gm_tensor *x = recorded_input(1, GM_SHAPE(2, 4, 6)), *memory = recorded_input(2, GM_SHAPE(2, 3, 6));
+    gm_tensor *n = gm_from_data(GM_SHAPE(2), GM_I64, (int64_t[]){ 4, 2 });
+    gm_tensor *there = gm_from_data(GM_SHAPE(2, 4), GM_BOOL, (bool[]){ 1, 1, 1, 1, 1, 1, 0, 0 });
+    gm_tensor *k = gm_from_data(GM_SHAPE(2), GM_I32, (int32_t[]){ 0, 1 });
+    gm_tensor *keys = gm_from_data(GM_SHAPE(2, 3), GM_BOOL, (bool[]){ 0, 0, 0, 1, 0, 0 });
+    gm_module *m = gm_nn_transformer_encoder(2, 6, 2, .feedforward = 5, .dropout = GM_REAL(0));
+    gm_pack *a = gm_apply(m, GM_PACK({ "x", x, NULL }, { "x_length", n, NULL }, { "y", x, NULL }));
+    gm_pack *b = gm_apply(m, GM_PACK({ "x", x, NULL }, { "key_mask", there, NULL }));
+    CHECK(a && b && gm_item(gm_all(gm_eq(gm_get(a, "y"), gm_get(b, "y")))) == 1, "%s", gm_error_message());
+    CHECK(gm_item(gm_all(gm_eq(gm_get(a, "y"), gm_forward(m, x)))) == 0);
+    m = gm_nn_transformer_decoder_layer(6, 2, .feedforward = 5, .dropout = GM_REAL(0));
+    gm_tensor *short_x = gm_narrow(x, 1, 0, 2);
+    a = gm_apply(m, GM_PACK({ "x", short_x, NULL }, { "memory", memory, NULL }, { "memory_length", k, NULL }));
+    b = gm_apply(m, GM_PACK({ "x", short_x, NULL }, { "memory", memory, NULL }, { "memory_key_mask", keys, NULL }));
+    CHECK(a && b && gm_item(gm_all(gm_eq(gm_get(a, "y"), gm_get(b, "y")))) == 1, "%s", gm_error_message());
+    CHECK(!gm_apply(m, GM_PACK({ "x", x, NULL }, { "memory", memory, NULL }, { "memory_length", n, NULL })));
+    recorded_error(GM_ERROR_VALUE, "lengths from 2 to 4 for 3 steps");
+    CHECK(!gm_apply(m, GM_PACK({ "x", x, NULL }, { "memory", memory, NULL }, { "mem_mask", n, NULL })));
+    recorded_error(GM_ERROR_INDEX, "there is no input \"mem_mask\"; beside the first it takes memory, mask, key_mask, x_length");
+}
+
 static void errors(void) {
     GM_SCOPE(s);
     gm_module *net = gm_sequential(gm_nn_transformer_encoder(2, 6, 2, .feedforward = 5));
@@ -135,6 +159,7 @@ int main(void) {
     RUN(layers);
     RUN(stacks);
     RUN(dropped);
+    RUN(padded);
     RUN(errors);
     recorded_close();
     return check_done();

@@ -202,6 +202,38 @@ static void averages(void) {
     CHECK(gm_evaluate(net, test).loss == r.loss[2]);
 }
 
+/* ---- sequences of different lengths ---- */
+
+/* What decides is the last number of a sequence, which a net that reads the padding, too, has forgotten. */
+static int64_t ragged_count(void *env) { return (void)env, 48; }
+static gm_pack *ragged_get(void *env, int64_t i) {
+    int64_t n = 2 + i % 7, label = i * i / 3 % 2;
+    gm_tensor *x = gm_random_of((gm_random_key){ 3, (uint64_t)i, "ragged" }, GM_SHAPE(n, 1), GM_F32, 1, 1, 0);
+    gm_assign(gm_select(x, 0, n - 1), gm_full(GM_SHAPE(1), label ? 1 : -1, GM_F32));
+    return (void)env, GM_PACK({ "x", x, NULL }, { "y", gm_from_data(GM_SCALAR, GM_I64, &label), NULL });
+}
+
+static gm_tensor *ragged_step(void *env, gm_module *net, const gm_batch *b) {
+    gm_pack *in = GM_PACK({ "x", b->x, NULL }, { "lengths", gm_get(b->all, "x_length"), NULL });
+    return (void)env, gm_cross_entropy(gm_get(gm_apply(net, in), "y"), b->y);
+}
+
+/* The lengths that .pad tells reach a net that takes them: the same bits as by a step that hands them over. */
+static void lengths(void) {
+    GM_SCOPE(s);
+    gm_dataset *d = gm_dataset_custom(ragged_count, ragged_get, NULL, NULL);
+    d = gm_dataset_batch(d, 8, .pad = GM_REAL(0));
+    gm_module *net[2];
+    for (int i = 0; i < 2; i++) {
+        net[i] = gm_lstm_classifier(.features = 1, .classes = 2, .hidden = 8, .layers = 1);
+        CHECK(gm_fit(net[i], d, .step = i ? ragged_step : NULL, .epochs = 8, .quiet = 1, .accumulate = 2,
+                     .optimizer = gm_adamw(net[i], 0.05)), "%s", gm_error_message());
+    }
+    CHECK(problem_same(net[0], net[1]));
+    CHECK(gm_evaluate(net[0], d).accuracy > 0.95, "%g", gm_evaluate(net[0], d).accuracy);
+    CHECK(gm_size(gm_predict_all(net[0], d, 0), 0) == 48);
+}
+
 /* ---- parts of a batch ---- */
 
 /* Against a loop by hand: the mean of four gradients, added as ((a + b) + (c + d)). */
@@ -317,6 +349,7 @@ int main(void) {
     RUN(monitor);
     RUN(patience);
     RUN(averages);
+    RUN(lengths);
     RUN(parts);
     RUN(stays_flat);
     RUN(a_nan);

@@ -33,7 +33,8 @@ typedef struct {
 typedef gm_nn_recurrent_args gm_nn_rnn_args, gm_nn_lstm_args, gm_nn_gru_args;
 /* gm_forward: x [B, T, in] -> y [B, T, D hidden], D directions. gm_apply: { x, h, c, lengths } -> { y, h, c }: x first,
  * the others by name and optional: h and c (LSTM) [layers D, B, hidden], states at the start (zeros) and at the end;
- * lengths i64 [B], 1..T: steps behind a sequence's end give zeros and do not touch its state.
+ * lengths, or x_length as .pad of gm_dataset_batch calls them, integers [B], 1..T: steps behind a sequence's end give
+ * zeros and do not touch its state. Errors: INDEX for another name.
  * Parameters: weight_ih_l0 [G hidden, in], weight_hh_l0 [G hidden, hidden], bias_ih_l0, bias_hh_l0 [G hidden]; for
  * layer 1 _l1 ..., backwards _l0_reverse ...; uniform in 1 / sqrt(hidden) of 0. Cells and gates:
  * gemel/ops/recurrent.h. */

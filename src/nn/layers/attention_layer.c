@@ -154,11 +154,13 @@ gm_module *gm_nn_multihead_attention_with(int64_t dim, int64_t heads, const gm_n
                        "dropout %g",
                        (long long)dim, (long long)heads, (long long)a.key_dim, (long long)a.value_dim, a.dropout),
                NULL;
+    static const char *const takes[] = { "key", "value", "mask", "key_mask", NULL };
     gm_module_class c = { .size = sizeof c,
                           .name = "nn_multihead_attention",
                           .state_bytes = sizeof(multihead),
                           .forward = multihead_forward,
-                          .apply = multihead_apply };
+                          .apply = multihead_apply,
+                          .takes = takes };
     gm_module *m = gm_module_new_with(&c);
     multihead *self = gm_state(m);
     if (!self) return NULL;

@@ -60,11 +60,13 @@ gm_module *gm_nn_embedding_bag_with(int64_t count, int64_t dim, const gm_nn_embe
     if (!gm_ok()) return NULL;
     gm_nn_embedding_bag_args a = { 0 };
     if (!gm__args_take("nn_embedding_bag", &a, sizeof a, args)) return NULL;
+    static const char *const takes[] = { "offsets", "weights", NULL };
     gm_module_class c = { .size = sizeof c,
                           .name = "nn_embedding_bag",
                           .state_bytes = sizeof(embedding_bag_state),
                           .forward = embedding_bag_forward,
-                          .apply = embedding_bag_apply };
+                          .apply = embedding_bag_apply,
+                          .takes = takes };
     if (a.mode < GM_BAG_MEAN || a.mode > GM_BAG_MAX)
         return gm_fail(GM_ERROR_VALUE, "nn_embedding_bag: %d is no mode", a.mode), NULL;
     gm_module *m = gm_module_new_with(&c);

@@ -4,8 +4,7 @@
  * its end on; so the last state in the order of running is the final one, in both directions. */
 #include "../../math/fp.h"
 #include "../../base/args.h"
-#include "gemel/extend.h"
-#include "gemel/nn.h"
+#include "../module.h"
 #include "gemel/ops.h"
 
 #include <math.h>
@@ -74,23 +73,11 @@ static bool recurrent_check(const recurrent_state *self, const recurrent_run *r,
             return gm_fail(GM_ERROR_SHAPE, "recurrent: %s is %s, %s is wanted", i ? "c" : "h",
                            gm_shape_text(gm_shape_of(t), text, sizeof text), gm_shape_text(state, other, sizeof other));
     }
-    if (r->c && self->cell != GM_CELL_LSTM) return gm_fail(GM_ERROR_VALUE, "recurrent: only an LSTM has a state c");
     return true;
 }
 
 static bool recurrent_make_mask(recurrent_run *r, int64_t steps, int64_t batch) {
-    char text[200];
-    gm_shape s = gm_shape_of(r->lengths);
-    if (gm_ok() && (s.n != 1 || s.d[0] != batch || !gm_is_integer(gm_dtype_of(r->lengths))))
-        return gm_fail(GM_ERROR_SHAPE, "recurrent: lengths are %s %s, integers [%lld] are wanted",
-                       gm_dtype_name(gm_dtype_of(r->lengths)), gm_shape_text(s, text, sizeof text), (long long)batch);
-    bool known = gm_ok() && !gm_is_symbolic(r->lengths);
-    int64_t low = known ? gm_item_i64(gm_min(r->lengths)) : 1, high = known ? gm_item_i64(gm_max(r->lengths)) : 1;
-    if (gm_ok() && (low < 1 || high > steps))
-        return gm_fail(GM_ERROR_VALUE, "recurrent: lengths from %lld to %lld for %lld steps", (long long)low,
-                       (long long)high, (long long)steps);
-    gm_tensor *step = gm_unsqueeze(gm_arange(0, (double)steps, 1, GM_I64), 1);
-    r->mask = gm_lt(step, gm_unsqueeze(gm_cast(r->lengths, GM_I64), 0));
+    r->mask = gm_transpose(gm__lengths_mask("recurrent", r->lengths, batch, steps, 1), 0, 1);
     return gm_ok();
 }
 
@@ -127,8 +114,10 @@ static gm_pack *recurrent_apply(gm_module *m, gm_pack *in) {
     gm_tensor *x = gm_pack_at(in, 0);
     if (!self || !gm_ok()) return NULL;
     int n = self->layers * self->directions;
-    recurrent_run r = { recurrent_named(in, "h"),       recurrent_named(in, "c"), NULL,
-                        recurrent_named(in, "lengths"), recurrent_places(self),   NULL };
+    gm_tensor *lengths = recurrent_named(in, "lengths"), *padded = recurrent_named(in, "x_length");
+    if (lengths && padded) return gm_fail(GM_ERROR_VALUE, "recurrent: both lengths and x_length are given"), NULL;
+    recurrent_run r = { recurrent_named(in, "h"),   recurrent_named(in, "c"), NULL,
+                        lengths ? lengths : padded, recurrent_places(self),   NULL };
     if (!r.last_h) return NULL;
     r.last_c = r.last_h + n;
     gm_pack *out = gm_pack_new();
@@ -178,12 +167,14 @@ static gm_module *recurrent_new(const char *name, gm_cell cell, int64_t in, int6
                        (long long)hidden, a.layers, a.dropout),
                NULL;
     if (a.relu && cell != GM_CELL_TANH) return gm_fail(GM_ERROR_VALUE, "%s: relu is for nn_rnn only", name), NULL;
+    static const char *const takes[] = { "c", "h", "lengths", "x_length", NULL };
     gm_module_class c = { .size = sizeof c,
                           .name = name,
                           .state_bytes = sizeof(recurrent_state),
                           .forward = recurrent_forward,
                           .apply = recurrent_apply,
-                          .destroy = recurrent_destroy };
+                          .destroy = recurrent_destroy,
+                          .takes = takes + (cell != GM_CELL_LSTM) };
     gm_module *m = gm_module_new_with(&c);
     recurrent_state *self = gm_state(m);
     if (!self) return NULL;

@@ -4,8 +4,7 @@
  * with a norm before the part (norm_first) or behind the sum. */
 #include "../../math/fp.h"
 #include "../../base/args.h"
-#include "gemel/extend.h"
-#include "gemel/nn.h"
+#include "../module.h"
 #include "gemel/ops.h"
 
 #include <stdio.h>
@@ -17,8 +16,21 @@ typedef struct {
 
 typedef struct { gm_module *layers, *norm; bool decoder; } transformer_stack;
 
+static const char *const transformer_encoder_takes[] = { "mask", "key_mask", "x_length", NULL };
+static const char *const transformer_decoder_takes[] = { "memory",   "mask",        "key_mask",
+                                                         "x_length", "memory_mask", "memory_key_mask",
+                                                         "memory_length", NULL };
+
 static gm_tensor *transformer_named(const gm_pack *in, const char *name) {
     return in && gm_pack_has(in, name) ? gm_get(in, name) : NULL;
+}
+
+/* Where there is a key: by a mask, by the lengths that a pipeline tells of what it pads, by both. */
+static gm_tensor *transformer_keys(gm_pack *in, const char *mask, const char *length, gm_tensor *keys) {
+    gm_tensor *there = transformer_named(in, mask), *lengths = transformer_named(in, length);
+    if (!lengths) return there;
+    gm_tensor *before = gm__lengths_mask("transformer", lengths, gm_size(keys, 0), gm_size(keys, 1), 0);
+    return there ? gm_logical_and(there, before) : before;
 }
 
 static gm_tensor *transformer_attend(gm_module *m, gm_tensor *x, gm_tensor *memory, gm_tensor *mask, gm_tensor *keys) {
@@ -34,10 +46,11 @@ static gm_tensor *transformer_attend(gm_module *m, gm_tensor *x, gm_tensor *memo
 static gm_tensor *transformer_part(const transformer_layer *self, int i, gm_tensor *x, gm_pack *in) {
     if (i == 0)
         return transformer_attend(self->self_attn, x, NULL, transformer_named(in, "mask"),
-                                  transformer_named(in, "key_mask"));
+                                  transformer_keys(in, "key_mask", "x_length", x));
+    gm_tensor *memory = i == 1 ? transformer_named(in, "memory") : NULL;
     if (i == 1)
-        return transformer_attend(self->cross_attn, x, transformer_named(in, "memory"),
-                                  transformer_named(in, "memory_mask"), transformer_named(in, "memory_key_mask"));
+        return transformer_attend(self->cross_attn, x, memory, transformer_named(in, "memory_mask"),
+                                  transformer_keys(in, "memory_key_mask", "memory_length", memory));
     gm_tensor *h = gm_forward(self->linear1, x);
     h = self->gelu ? gm_gelu(h) : gm_relu(h);
     return gm_forward(self->linear2, gm_forward(self->inner_dropout, h));
@@ -111,7 +124,8 @@ static gm_module *transformer_layer_new(const char *name, int64_t dim, int64_t h
                           .name = name,
                           .state_bytes = sizeof(transformer_layer),
                           .forward = cross ? NULL : transformer_encoder_layer_forward,
-                          .apply = transformer_layer_apply };
+                          .apply = transformer_layer_apply,
+                          .takes = cross ? transformer_decoder_takes : transformer_encoder_takes };
     gm_module *m = gm_module_new_with(&c);
     transformer_children(m, dim, heads, &a, cross);
     return gm_ok() ? m : NULL;
@@ -160,7 +174,8 @@ static gm_module *transformer_stack_new(const char *name, int32_t layers, int64_
                           .name = name,
                           .state_bytes = sizeof(transformer_stack),
                           .forward = decoder ? NULL : transformer_stack_forward,
-                          .apply = transformer_stack_apply };
+                          .apply = transformer_stack_apply,
+                          .takes = decoder ? transformer_decoder_takes : transformer_encoder_takes };
     gm_module *m = gm_module_new_with(&c);
     transformer_stack *self = gm_state(m);
     if (!self) return NULL;
