@@ -111,6 +111,12 @@ static bool reshape_grad(const gm_grad_args *a) {
     return a->gin[0] != NULL;
 }
 
+/* Whether a batch in front of the shape leaves it a shape. */
+static bool view_takes_batch(const gm_batch_args *a, const gm_shape *s) {
+    return s->n < GM_MAX_DIMS || gm_fail(GM_ERROR_SHAPE, "%s: no dimension is left for a batch of %s", a->op->name,
+                                         gm__shape_str(s));
+}
+
 /* shape with the batch in front */
 static gm_shape view_with_batch(gm_shape s, int64_t size) {
     gm_shape r = { .n = s.n + 1 };
@@ -128,6 +134,7 @@ static bool reshape_batch(const gm_batch_args *a) {
         if (s.d[i] < 0) hole = i;
         else known *= s.d[i];
     if (hole >= 0 && known) s.d[hole] = gm_shape_count(own) / known;
+    if (!view_takes_batch(a, &s)) return false;
     a->out[0] = gm_reshape(a->in[0], view_with_batch(s, a->size));
     return a->out[0] != NULL;
 }
@@ -321,6 +328,7 @@ static bool expand_grad(const gm_grad_args *a) {
 static bool expand_batch(const gm_batch_args *a) {
     gm_shape s = ((const view_shape_attrs *)a->attrs)->shape, own = { .n = s.n + 1 };
     int rank = a->in[0]->shape.n - 1;
+    if (!view_takes_batch(a, &s)) return false;
     own.d[0] = a->size;
     for (int i = 0; i < s.n; i++) own.d[1 + i] = i < s.n - rank ? 1 : a->in[0]->shape.d[1 + i - (s.n - rank)];
     a->out[0] = gm_expand(gm_reshape(a->in[0], own), view_with_batch(s, a->size));

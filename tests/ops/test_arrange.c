@@ -1,4 +1,5 @@
 /* Borders, rolling and repeating, against recorded results; errors by their words. */
+#include "ops/ops.h"
 #include "recorded.h"
 
 #include <math.h>
@@ -71,12 +72,34 @@ static void arrange_impossible(void) {
     CHECK(gm_item(gm_max(sum)) == -INFINITY && gm_item(gm_min(sum)) == -INFINITY, "%s", gm_error_message());
 }
 
+/* A batch of what has all dimensions already; groups of heads are a dimension, too. */
+static void arrange_no_dimension_left(void) {
+    GM_SCOPE(s);
+    static const char *const names[] = { "reshape", "expand" };
+    gm_shape wide = { .n = GM_MAX_DIMS };
+    for (int i = 0; i < GM_MAX_DIMS; i++) wide.d[i] = 1;
+    gm_tensor *x = gm_ones(GM_SHAPE(3, 1), GM_F32), *y = NULL;
+    for (int i = 0; i < 2; i++) {
+        bool mapped = true;
+        gm_batch_args a = { gm_op_find(names[i]), 1, 1, &x, &mapped, 3, &y, &wide };
+        CHECK(!gm__op_batch(&a) && strstr(gm_error_message(), names[i]) &&
+                  strstr(gm_error_message(), "no dimension is left for a batch of [1, 1, "), "%s", gm_error_message());
+        gm_error_clear();
+    }
+    wide.d[13] = 4;
+    gm_tensor *q = gm_ones(wide, GM_F32);
+    wide.d[13] = 2;
+    gm_tensor *k = gm_ones(wide, GM_F32);
+    arrange_says(gm_scaled_dot_product_attention(q, k, k), GM_ERROR_SHAPE, "no dimension is left for 2 groups of heads");
+}
+
 int main(void) {
     if (!recorded_open("tests/ops/data/arrange.txt")) return check_done();
     RUN(arrange_borders);
     RUN(arrange_places);
     RUN(arrange_errors);
     RUN(arrange_impossible);
+    RUN(arrange_no_dimension_left);
     recorded_close();
     CHECK(gm_exit_status() == 0);
     return check_done();
