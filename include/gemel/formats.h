@@ -71,7 +71,8 @@ typedef struct {
 
 /* Columns of a text file (RFC 4180: quotes, line ends within quotes; also gzipped), in order, by the names of the
  * header: i64 [N] if every value is an integer, else f32 or f64 [N] if every value is a number, else strings [N].
- * Among numbers empty fields and NA, N/A, NaN, null and ? are missing: NaN. Blank lines are passed over. Errors: IO;
+ * Among numbers empty fields and NA, N/A, NaN, null and ? are missing: NaN. Blank lines are passed over. Lines
+ * end with LF, CR LF or, in a file without LF, CR. Errors: IO;
  * FORMAT names file, line and column (rows of another length, a quote that does not end, no UTF-8, a name twice). */
 GM_API gm_pack *gm_load_csv_with(const char *path, const gm_load_csv_args *args);
 

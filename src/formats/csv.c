@@ -34,7 +34,7 @@ typedef struct {
 
 typedef struct {
     const char *file, *text, *end, *at;
-    char separator;
+    char separator, line_end; /* the last character of a line end */
     int64_t line; /* of `at`, from 1 */
     gm_load_csv_args args;
     csv_column *columns;
@@ -42,6 +42,17 @@ typedef struct {
 } csv_reader;
 
 /* ---- fields ---- */
+
+/* Lines end with LF, or with CR LF; with CR alone in a text without an LF outside of quotes, as old spreadsheets write
+ * it. */
+static char csv_find_line_end(const char *text, size_t n) {
+    bool quoted = false;
+    for (size_t i = 0; i < n; i++) {
+        if (text[i] == '"') quoted = !quoted;
+        if (text[i] == '\n' && !quoted) return '\n';
+    }
+    return memchr(text, '\r', n) ? '\r' : '\n';
+}
 
 static bool csv_fail(const csv_reader *r, int64_t line, int64_t column, const char *what) {
     if (column < r->n_columns && r->columns && r->columns[column].name)
@@ -52,11 +63,12 @@ static bool csv_fail(const csv_reader *r, int64_t line, int64_t column, const ch
 }
 
 static bool csv_at_line_end(const csv_reader *r) {
-    return r->at == r->end || *r->at == '\n' || (*r->at == '\r' && (r->at + 1 == r->end || r->at[1] == '\n'));
+    return r->at == r->end || *r->at == r->line_end ||
+           (*r->at == '\r' && (r->at + 1 == r->end || r->at[1] == '\n'));
 }
 
 static void csv_skip_line_end(csv_reader *r) {
-    if (r->at < r->end && *r->at == '\r') r->at++;
+    if (r->at < r->end && *r->at == '\r' && r->line_end == '\n') r->at++;
     if (r->at < r->end) r->at++;
     r->line++;
 }
@@ -67,7 +79,7 @@ static bool csv_quoted(csv_reader *r, int64_t column, csv_field *f) {
     for (;;) {
         const char *quote = memchr(r->at, '"', (size_t)(r->end - r->at));
         if (!quote) return csv_fail(r, f->line, column, "a quote that does not end");
-        for (const char *c = r->at; c < quote; c++) r->line += *c == '\n';
+        for (const char *c = r->at; c < quote; c++) r->line += *c == r->line_end;
         r->at = quote + 1;
         if (r->at == r->end || *r->at != '"') break;
         f->doubled = true;
@@ -385,6 +397,7 @@ static gm_pack *csv_decode_text(const char *name, const char *text, size_t n, co
     if (r.args.floats != GM_F32 && r.args.floats != GM_F64)
         return gm_fail(GM_ERROR_DTYPE, "load_csv: floats is %s, f32 or f64 is possible", gm_dtype_name(r.args.floats)),
                NULL;
+    r.line_end = csv_find_line_end(text, n);
     r.separator = r.args.separator ? (char)r.args.separator : ',';
     if (r.args.separator < 0 || r.args.separator > 127 || strchr("\"\r\n", r.separator))
         return gm_fail(GM_ERROR_VALUE, "load_csv: the separator is character %d", r.args.separator), NULL;

@@ -55,7 +55,7 @@ static void types(void) {
 static void forms(void) {
     GM_SCOPE(s);
     static const int64_t one_two[] = { 1, 2 };
-    static const char *const same[] = { "a,b\n1,3\n2,4\n", "a,b\r\n1,3\r\n2,4\r\n", "a,b\n1,3\n2,4",
+    static const char *const same[] = { "a,b\n1,3\n2,4\n", "a,b\r\n1,3\r\n2,4\r\n", "a,b\r1,3\r2,4\r", "a,b\r\r1,3\r2,4", "a,b\n1,3\n2,4",
                                         ("\xef\xbb\xbf" "a,b\n\n1,3\n\r\n2,4\n\n\n"),
                                             "\"a\",\"b\"\n\"1\",\"3\"\n\"2\",4\n" };
     for (size_t i = 0; i < sizeof same / sizeof *same; i++)
@@ -90,6 +90,8 @@ static void damage(void) {
     CHECK(refused("a,b\n1,x\"y\n", "line 2, column 2 (\"b\"): a quote inside"));
     CHECK(refused("a,b\nx,\xff\n", "line 2, column 2 (\"b\"): not UTF-8") &&
           refused("\xff\n1\n", "line 1, column 1: not UTF-8"));
+    CHECK(refused("a,b\r1,2\r\"x\ry\",3\r4\r", "line 5 has 1 columns") && refused("\r", "empty"));
+    CHECK(is_text(gm_get(table("a,b\n1,x\ry\n"), "b"), (const char *[]){ "x\ry" }, 1));
     CHECK(refused("a,b,a\n1,2,3\n", "line 1: two columns are called \"a\""));
     CHECK(!gm__csv_decode("t.csv", "a\0b", 3, NULL) && fails_with(GM_ERROR_FORMAT, "NUL bytes"));
     options.numbers = "a";

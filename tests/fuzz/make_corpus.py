@@ -163,6 +163,7 @@ def make_csv():
     write("csv", "options.csv", b"\xffa;b\n1;2\n")
     write("csv", "numbers.csv", b"\x84a,b\n1,2\n3,x\n")
     write("csv", "bom.csv", b"\xef\xbb\xbfa\n\xc3\xa9\n")
+    write("csv", "cr.csv", b'a,b\r1,"x\ry"\r2,z\r')
     write("csv", "plain.csv.gz", gzip.compress(b"a,b\n1,2\n", 9, mtime=0))
     write("csv", "bad_quote.csv", b'a,b\n1,"2\n')
     write("csv", "bad_rows.csv", b"a,b\n1\n")
