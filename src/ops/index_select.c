@@ -2,7 +2,7 @@
  *
  * The index may have any shape, which takes the place of the dimension. index_sum is the gradient of index_select, and
  * the other way round, but for `padding`: the slice that index_sum leaves at zero, though index_select reads it (the
- * padding entry of an embedding; -1 for none). */
+ * padding entry of an embedding; -1 for none). embedding is index_select under the name that messages give it. */
 #include "../math/fp.h"
 #include "../base/args.h"
 #include "gemel/ops/update.h"
@@ -18,7 +18,7 @@ static const gm_attr select_fields[] = { GM_ATTR(select_attrs, dim, I64), GM_ATT
 
 enum { SELECT_SPARSE = 4096 }; /* elements of a table below which a sum of all rows costs nothing */
 
-extern const gm_op gm__op_index_select, gm__op_index_sum;
+extern const gm_op gm__op_index_select, gm__op_embedding, gm__op_index_sum;
 
 /* `s` with its dimensions at..at + n - 1 replaced by those of `by`. */
 static bool select_replace(const char *op, const gm_shape *s, int at, int n, const gm_shape *by, gm_shape *out) {
@@ -32,15 +32,14 @@ static bool select_replace(const char *op, const gm_shape *s, int at, int n, con
 static int32_t index_select_infer(const gm_op_args *a, gm_spec *out) {
     const select_attrs *p = a->attrs;
     const gm_tensor *x = a->in[0], *index = a->in[1];
+    const char *op = a->op->name;
     int bits = gm_dtype_bits(x->dtype);
-    if (bits < 8 || bits > 64) return gm_fail(GM_ERROR_DTYPE, "index_select: %s", gm_dtype_name(x->dtype)), -1;
-    if (!gm__index_dtype("index_select", index)) return -1;
+    if (bits < 8 || bits > 64) return gm_fail(GM_ERROR_DTYPE, "%s: %s", op, gm_dtype_name(x->dtype)), -1;
+    if (!gm__index_dtype(op, index)) return -1;
     if (p->dim < 0 || p->dim >= x->shape.n)
-        return gm_fail(GM_ERROR_INDEX, "index_select: dimension %lld of %s", (long long)p->dim,
-                       gm__tensor_shape_str(x)),
-               -1;
+        return gm_fail(GM_ERROR_INDEX, "%s: dimension %lld of %s", op, (long long)p->dim, gm__tensor_shape_str(x)), -1;
     out->dtype = x->dtype;
-    return select_replace("index_select", &x->shape, (int)p->dim, 1, &index->shape, &out->shape) ? 1 : -1;
+    return select_replace(op, &x->shape, (int)p->dim, 1, &index->shape, &out->shape) ? 1 : -1;
 }
 
 static int32_t index_sum_infer(const gm_op_args *a, gm_spec *out) {
@@ -87,7 +86,7 @@ static bool index_select_kernel(const gm_op_args *a, gm_tensor **out) {
     const select_attrs *p = a->attrs;
     gm_tensor *x = a->in[0];
     gm__indices index;
-    if (!gm__index_read(a->in[1], &index) || !gm__index_check("index_select", &index, 0, x->shape.d[p->dim]))
+    if (!gm__index_read(a->in[1], &index) || !gm__index_check(a->op->name, &index, 0, x->shape.d[p->dim]))
         return false;
     select_walk(GM__INDEX_GATHER, x, p->dim, &index, out[0]);
     return true;
@@ -207,7 +206,8 @@ static bool index_select_batch(const gm_batch_args *a) {
         a->out[0] = gm_move_dim(gm__call2(a->op, &p, a->in[0], a->in[1]), dim, 0);
     } else {
         gm_tensor *rows = select_merge(select_rotate(a->in[0], 1, dim + 1, 1)); /* [B * size, outer, inner] */
-        gm_tensor *y = gm_index_select(rows, 0, select_rows(a, a->in[0]->shape.d[dim + 1]));
+        p.dim = 0;
+        gm_tensor *y = gm__call2(a->op, &p, rows, select_rows(a, a->in[0]->shape.d[dim + 1]));
         a->out[0] = select_rotate(y, 1, 1 + n, dim);
     }
     return gm_ok();
@@ -231,11 +231,14 @@ static bool index_sum_batch(const gm_batch_args *a) {
 
 /* ---- records ---- */
 
+#define SELECT_RECORD(title)                                                                                           \
+    .size = sizeof(gm_op), .name = (title), .version = 1, .min_in = 2, .max_in = 2, .n_out = 1,                        \
+    .flags = GM_OP_CONTIGUOUS, .saves_in = 2, .diff_in = 1, .attrs_bytes = sizeof(select_attrs),                       \
+    .attrs = select_fields, .infer = index_select_infer, .kernel = index_select_kernel, .grad = index_select_grad,     \
+    .jvp = index_select_jvp, .batch = index_select_batch
+
 const gm_op gm__op_index_select = {
-    .size = sizeof(gm_op), .name = "index_select", .version = 1, .min_in = 2, .max_in = 2, .n_out = 1,
-    .flags = GM_OP_CONTIGUOUS, .saves_in = 2, .diff_in = 1, .attrs_bytes = sizeof(select_attrs),
-    .attrs = select_fields, .infer = index_select_infer, .kernel = index_select_kernel, .grad = index_select_grad,
-    .jvp = index_select_jvp, .batch = index_select_batch,
+    SELECT_RECORD("index_select"),
     .cases = (const gm_case[]){ { "[5,3]; i64[4] below 5", &(select_attrs){ 0, -1, 0 }, 0, 0, 0 },
                                 { "[2,7,3]; i32[3,5] below 7", &(select_attrs){ 1, -1, 0 }, 0, 0, 0 },
                                 { "[4,2]; i64[] below 2", &(select_attrs){ 1, -1, 0 }, 0, 0, 0 },
@@ -245,6 +248,15 @@ const gm_op gm__op_index_select = {
                                 { 0 } },
     .doc = "slices of a dimension by index: rows of a table",
 };
+
+const gm_op gm__op_embedding = {
+    SELECT_RECORD("embedding"),
+    .cases = (const gm_case[]){ { "[7,3]; i64[2,5] below 7", &(select_attrs){ 0, -1, 0 }, 0, 0, 0 },
+                                { "[5,3]; i32[4] below 5", &(select_attrs){ 0, 2, 0 }, 0, GM_CASE_NO_GRAD, 0 },
+                                { 0 } },
+    .doc = "rows of a table by index, one of which may get no gradient",
+};
+#undef SELECT_RECORD
 
 const gm_op gm__op_index_sum = {
     .size = sizeof(gm_op), .name = "index_sum", .version = 1, .min_in = 2, .max_in = 2, .n_out = 1,
@@ -327,7 +339,7 @@ gm_tensor *gm_embedding_with(gm_tensor *weight, gm_tensor *indices, const gm_emb
         return NULL;
     if (weight->shape.n < 1) return gm_fail(GM_ERROR_SHAPE, "embedding: the weight has no rows, it is []"), NULL;
     if (!gm__padding_idx("embedding", o.padding_idx, weight->shape.d[0], &p.padding)) return NULL;
-    return gm__call2(&gm__op_index_select, &p, weight, indices);
+    return gm__call2(&gm__op_embedding, &p, weight, indices);
 }
 
 gm_tensor *(gm_embedding)(gm_tensor *weight, gm_tensor *indices) { return gm_embedding_with(weight, indices, NULL); }

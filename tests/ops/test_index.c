@@ -127,7 +127,9 @@ static void index_errors(void) {
     index_says(gm_scatter(x, 1, low, gm_ones(GM_SHAPE(2), GM_F32)), GM_ERROR_SHAPE, "the source is [2]");
     index_says(gm_scatter(x, 0, gm_zeros(GM_SHAPE(1, 1), GM_I64), gm_ones(GM_SHAPE(1, 1), GM_F64)), GM_ERROR_DTYPE,
                "the source is f64, x is f32");
-    index_says(gm_embedding(x, far), GM_ERROR_INDEX, "index_select: index 3 at position 1, the size is 3");
+    index_says(gm_embedding(x, far), GM_ERROR_INDEX, "embedding: index 3 at position 1, the size is 3");
+    index_says(gm_embedding(x, x), GM_ERROR_DTYPE, "embedding: indices are integers, not f32");
+    index_says(gm_index_select(x, 0, far), GM_ERROR_INDEX, "index_select: index 3 at position 1, the size is 3");
     index_says(gm_embedding(x, low, .padding_idx = GM_INT(3)), GM_ERROR_INDEX, ".padding_idx is 3");
     gm_tensor *line = gm_zeros(GM_SHAPE(4), GM_I64), *down = gm_from_data(GM_SHAPE(2), GM_I64, (int64_t[]){ 0, 5 });
     index_says(gm_embedding_bag(x, line), GM_ERROR_SHAPE, "indices [4] without .offsets");
