@@ -93,6 +93,23 @@ static bool table_is_ignored(const table *t, const char *name) {
     return !strcmp(name, t->label);
 }
 
+/* A name that no column has is a mistake: the column that was meant would be learned from. */
+static bool table_check_ignored(const table *t) {
+    for (const char *at = t->args.ignore; at && *at; at += strcspn(at, ","), at += *at == ',') {
+        char list[240] = "";
+        size_t n = strcspn(at, ","), used = 0;
+        int64_t i = 0, all = gm_pack_count(t->columns);
+        while (i < all && (strlen(gm_pack_name(t->columns, i)) != n || memcmp(gm_pack_name(t->columns, i), at, n))) i++;
+        if (i < all || !n) continue;
+        for (i = 0; i < all && used < sizeof list - 60; i++)
+            used += (size_t)snprintf(list + used, sizeof list - used, "%s%.50s", i ? ", " : "",
+                                     gm_pack_name(t->columns, i));
+        return gm_fail(GM_ERROR_INDEX, "%s: there is no column \"%.*s\" to ignore; there are %s%s", t->source,
+                       n < 200 ? (int)n : 200, at, list, i < all ? " ..." : "");
+    }
+    return gm_ok();
+}
+
 /* All columns but the label and the ignored ones. */
 static gm_tensor *table_names(const table *t) {
     int64_t all = gm_pack_count(t->columns), n = 0;
@@ -255,7 +272,9 @@ static bool table_take(gm_table_args *a, const gm_table_args *args) {
 gm_dataset *gm_table_dataset_with(gm_pack *columns, const gm_table_args *args) {
     table t = { 0 };
     GM_SCOPE(s);
-    if (!table_take(&t.args, args) || !table_open(&t, columns, t.args.source)) return NULL;
+    if (!table_take(&t.args, args) || !table_open(&t, columns, t.args.source) ||
+        !table_check_ignored(&t))
+        return NULL;
     t.label = t.args.label ? t.args.label : gm_pack_name(columns, gm_pack_count(columns) - 1);
     gm_tensor *names = NULL, *y = table_targets(&t, &names);
     gm_tensor *from = !y ? NULL : t.args.columns ? t.args.columns : table_names(&t);

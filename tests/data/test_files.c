@@ -237,6 +237,9 @@ static void batches_of_nibbles(void) {
 
 static void bad_tables(void) {
     GM_SCOPE(s);
+    write_text(at("a.csv"), "w,h,kind\n1,2.5,small\n3,4,big\n5,6,small\n");
+    CHECK(!gm_csv_dataset(at("a.csv"), .ignore = "w,hight") &&
+          fails_with(GM_ERROR_INDEX, "a.csv: there is no column \"hight\" to ignore; there are w, h, kind"));
     static const struct {
         const char *text, *part;
         gm_error code;

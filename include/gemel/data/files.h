@@ -32,7 +32,7 @@ GM_API gm_dataset *gm_image_folder_with(const char *dir, const gm_image_folder_a
 typedef struct {
     size_t size;
     const char *label;   /* the column to predict; default the last */
-    const char *ignore;  /* columns to leave out: "id,name" */
+    const char *ignore;  /* columns to leave out: "id,name"; they must be there */
     gm_real missing;     /* instead of missing numbers; else they are an error */
     int32_t every;       /* parts: each `every`-th row is for testing; default 10 */
     gm_folder_part part; /* default all rows */
