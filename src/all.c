@@ -125,6 +125,7 @@
 #include "optim/average.c"
 #include "optim/clip.c"
 #include "optim/optimizer.c"
+#include "optim/parameters.c"
 #include "optim/rows.c"
 #include "optim/rules/adafactor.c"
 #include "optim/rules/adagrad.c"

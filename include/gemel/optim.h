@@ -99,6 +99,9 @@ GM_API bool gm_set_learning_rate(gm_optimizer *optimizer, double lr);
 /* Every group's learning rate becomes its initial one times `factor`. */
 GM_API bool gm_scale_learning_rate(gm_optimizer *optimizer, double factor);
 
+/* The parameters that it steps, under the names that they had in its net. The tensors themselves, not copies. */
+GM_API gm_pack *gm_optimizer_parameters(gm_optimizer *optimizer);
+
 /* ---- Tables ------------------------------------------------------------------------------------------------------ */
 
 /* The gradient of an embedding's table is kept as the rows that a batch has used (gm_gradient_rows), and where a step

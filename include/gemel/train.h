@@ -30,7 +30,7 @@ typedef struct { double loss, accuracy; int64_t count; } gm_metrics;
 /* An epoch that is done. `validation` has count 0 if there is none. `values`: every number of it by name ("loss",
  * "accuracy", "val_loss", "lr", metrics, "val_" metrics), valid during the call. */
 typedef struct {
-    int64_t epoch, steps;
+    int64_t epoch, steps; /* counted from 1 */
     gm_metrics train, validation;
     double seconds, samples_per_second; /* the rate is the training's, without the validation */
     const gm_log_value *values;
@@ -79,7 +79,8 @@ typedef struct {
     gm_step_fn step;         /* instead of loss(forward(net, b.x), b.y) */
     void *env;               /* for step and on_epoch */
     gm_epoch_fn on_epoch;
-    gm_optimizer *optimizer; /* default gm_adamw(net, 1e-3) */
+    gm_optimizer *optimizer; /* default gm_adamw(net, 1e-3); VALUE error if it steps none of the net's parameters, or
+                              * others too, which only a `step` of one's own may need */
     gm_dataset *validation;  /* evaluated after each epoch */
     const char *logdir;      /* TensorBoard's event files go here */
     int32_t batch_size;      /* default 32 */
@@ -115,8 +116,8 @@ typedef struct {
     const gm_hparam *hparams;    /* for TensorBoard's table of runs; ends with an entry whose name is NULL */
 } gm_fit_args;
 /* Train the net: on loss(gm_forward(net, b.x), b.y); of a net that takes packs (several inputs) all entries of the
- * batch, by gm_apply, and its first result; x with "x_length", which .pad tells, where the net takes that. Errors: NUMERIC when a loss is NaN or infinite, with the step's number and,
- * for a NaN, the operation that made it (the net is as before that step); CALLBACK; INTERRUPTED after gm_interrupt;
+ * batch, by gm_apply, and its first result; x with "x_length", which .pad tells, where the net takes that. Errors: NUMERIC when a loss is NaN or infinite, with the step's number (from 1)
+ * and, for a NaN, the operation that made it (the net is as before that step); CALLBACK; INTERRUPTED after gm_interrupt;
  * what the net and the files report. Leaves the net in the mode it found.
  *
  * Checkpoints are written whole or not at all. A run that was stopped anywhere, by kill -9 too, and is started again

@@ -68,7 +68,8 @@ static bool fit_explain(gm__fit_run *r, const gm_batch *b, double loss, uint64_t
     if (!bad && (bad = fit_bad_entry(b->all))) snprintf(why, sizeof why, "the batch's \"%s\" is not finite", bad);
     gm_error_clear();
     return gm_fail(GM_ERROR_NUMERIC, "fit: the loss is %g at step %lld (epoch %lld, batch %lld): %s",
-                   isnan(loss) ? NAN : loss, (long long)r->step, (long long)b->epoch, (long long)b->index, why);
+                   isnan(loss) ? NAN : loss, (long long)r->step + 1, (long long)b->epoch + 1, (long long)b->index + 1,
+                   why);
 }
 
 /* Forward and backward over a batch or a part of one. */
@@ -339,6 +340,31 @@ static bool fit_check(gm_fit_args *a) {
     return gm__checkpoint_check(a);
 }
 
+static bool fit_has(gm_pack *parameters, const gm_tensor *p) {
+    for (int64_t i = 0; i < gm_pack_count(parameters); i++)
+        if (gm_pack_at(parameters, i) == p) return true;
+    return false;
+}
+
+/* The optimizer of another net would train nothing, and nobody would notice. Parameters of several nets are for a step
+ * that uses them. */
+static bool fit_check_optimizer(const gm__fit_run *r) {
+    GM_SCOPE(s);
+    gm_pack *steps = gm_optimizer_parameters(r->optimizer), *own = gm_parameters(r->net);
+    const char *other = NULL;
+    int64_t found = 0;
+    for (int64_t i = 0; gm_ok() && i < gm_pack_count(steps); i++)
+        if (fit_has(own, gm_pack_at(steps, i))) found++;
+        else if (!other) other = gm_pack_name(steps, i);
+    if (gm_ok() && !found)
+        return gm_fail(GM_ERROR_VALUE, "fit: the optimizer steps none of the net's parameters: it was made for another "
+                                       "net");
+    if (gm_ok() && other && !r->a->step)
+        return gm_fail(GM_ERROR_VALUE, "fit: the optimizer steps \"%.200s\", too, which is no parameter of this net; "
+                                       "that needs a step of one's own", other);
+    return gm_ok();
+}
+
 /* What the bar counts to; 0: unknown. Elements are examples, unless they are batches already. */
 static int64_t fit_examples(const gm__fit_run *r, gm_dataset *d) {
     int64_t n = gm_dataset_count(d), batches = gm_loader_count(r->loader), size = r->a->batch_size;
@@ -372,7 +398,7 @@ bool gm_fit_with(gm_module *net, gm_dataset *d, const gm_fit_args *args) {
     r->optimizer = a.optimizer ? a.optimizer : gm_adamw(net, 1e-3);
     r->loader = gm_loader_new(d, .batch_size = a.batch_size, .shuffle = !a.in_order, .seed = a.seed);
     r->history = a.history ? a.history : gm_history_new();
-    if (gm_ok() && (gm_is_training(net) || gm__modes_switch(&modes, net, true))) fit_run(r, d);
+    if (gm_ok() && (!a.optimizer || fit_check_optimizer(r)) && (gm_is_training(net) || gm__modes_switch(&modes, net, true))) fit_run(r, d);
     gm__modes_back(&modes);
     gm_release(r->best);
     gm_free(r);

@@ -66,7 +66,7 @@ static void a_loss_that_is_nan(void) {
     float before[4], after[4];
     memcpy(before, gm_data(gm_get(gm_parameters(net), "0.weight")), sizeof before);
     CHECK(!gm_fit(net, problem(), .loss = broken, .quiet = 1));
-    CHECK(gm_error_code() == GM_ERROR_NUMERIC && strstr(gm_error_message(), "step 0"), "%s", gm_error_message());
+    CHECK(gm_error_code() == GM_ERROR_NUMERIC && strstr(gm_error_message(), "step 1 "), "%s", gm_error_message());
     gm_error_clear();
     memcpy(after, gm_data(gm_get(gm_parameters(net), "0.weight")), sizeof after);
     CHECK(!memcmp(before, after, sizeof before));
@@ -81,7 +81,7 @@ static void data_that_cannot_be_learned(void) {
     gm_dataset *fine = gm_dataset_of(gm_ones(GM_SHAPE(4, 3), GM_F32), labels);
     gm_dataset *empty = gm_dataset_of(none, gm_zeros(GM_SHAPE(0), GM_I64));
     CHECK(!gm_fit(net, nan, .quiet = 1) &&
-          fails_with(GM_ERROR_NUMERIC, "nan at step 0 (epoch 0, batch 0): the batch's \"x\" is not finite"));
+          fails_with(GM_ERROR_NUMERIC, "nan at step 1 (epoch 1, batch 1): the batch's \"x\" is not finite"));
     CHECK(!gm_fit(net, empty, .quiet = 1) && fails_with(GM_ERROR_VALUE, "the data set has no examples"));
     CHECK(!gm_fit(net, gm_dataset_batch(fine, 8, .drop_last = 1), .quiet = 1) &&
           fails_with(GM_ERROR_VALUE, "an epoch without a batch"));

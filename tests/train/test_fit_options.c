@@ -290,6 +290,32 @@ static void stays_flat(void) {
 
 /* ---- errors ---- */
 
+static gm_tensor *two_nets_step(void *env, gm_module *net, const gm_batch *b) {
+    return gm_cross_entropy(gm_add(gm_forward(net, b->x), gm_forward(env, b->x)), b->y);
+}
+
+/* An optimizer of another net is found before anything is done; one of several nets is for a step that uses them. */
+static void other_optimizer(void) {
+    GM_SCOPE(s);
+    gm_dataset *d = problem_of(PROBLEM_N, 5);
+    gm_module *net = problem_net(), *other = problem_net(), *child = gm_sequential(dense(12, 3));
+    gm_module *both = gm_sequential(child, dense(3, 3));
+    seen look_at = { 0 };
+    CHECK(!gm_fit(net, d, .optimizer = gm_sgd(other, 0.1), .quiet = 1, LOOK(look_at)) && !look_at.begins);
+    const char *why = take_message();
+    CHECK(!strcmp(why, "fit: the optimizer steps none of the net's parameters: it was made for another net"), "%s", why);
+    CHECK(!gm_fit(net, d, .optimizer = gm_sgd(other, 0.1), .step = two_nets_step, .env = other, .quiet = 1));
+    take_message();
+    CHECK(!gm_fit(child, d, .optimizer = gm_sgd(both, 0.1), .quiet = 1, LOOK(look_at)) && !look_at.begins);
+    why = take_message();
+    CHECK(strstr(why, "steps \"1.weight\", too, which is no parameter of this net"), "%s", why);
+    CHECK(gm_fit(child, d, .optimizer = gm_sgd(both, 0.1), .step = two_nets_step, .env = gm_sequential(dense(12, 3)),
+                 .quiet = 1), "%s", gm_error_message());
+    CHECK(gm_fit(both, d, .optimizer = gm_sgd(child, 0.1), .quiet = 1), "%s", gm_error_message());
+    gm_pack *p = gm_optimizer_parameters(gm_adam(both, 0.1));
+    CHECK(gm_pack_count(p) == 4 && gm_get(p, "1.bias") == gm_get(gm_parameters(both), "1.bias"));
+}
+
 static gm_tensor *bad_loss(gm_tensor *y, gm_tensor *t) { return (void)t, gm_sum(gm_log(gm_sub(y, gm_abs(y)))); }
 
 typedef struct { int unused; } cuts;
@@ -301,12 +327,12 @@ static void a_nan(void) {
     gm_dataset *d = problem_of(PROBLEM_N, 5);
     gm_module *net = problem_net();
     CHECK(!gm_fit(net, d, .loss = bad_loss, .quiet = 1) && gm_error_code() == GM_ERROR_NUMERIC &&
-              strstr(gm_error_message(), "the loss is nan at step 0 (epoch 0, batch 0): log: made a NaN"), "%s",
+              strstr(gm_error_message(), "the loss is nan at step 1 (epoch 1, batch 1): log: made a NaN"), "%s",
           gm_error_message());
     gm_error_clear();
     net = gm_sequential(dense(12, 3), gm_module_new(cuts));
     CHECK(!gm_fit(net, d, .quiet = 1) && gm_error_code() == GM_ERROR_NUMERIC &&
-              strstr(gm_error_message(), "step 0") && strstr(gm_error_message(), "sqrt: made a NaN") &&
+              strstr(gm_error_message(), "step 1 ") && strstr(gm_error_message(), "sqrt: made a NaN") &&
               strstr(gm_error_message(), "(in 1)"), "%s", gm_error_message());
     gm_error_clear();
     gm_tensor *w = gm_get(gm_parameters(net), "0.weight");
@@ -352,6 +378,7 @@ int main(void) {
     RUN(lengths);
     RUN(parts);
     RUN(stays_flat);
+    RUN(other_optimizer);
     RUN(a_nan);
     RUN(modes);
     return check_done();
