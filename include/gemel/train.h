@@ -116,9 +116,10 @@ typedef struct {
     const gm_hparam *hparams;    /* for TensorBoard's table of runs; ends with an entry whose name is NULL */
 } gm_fit_args;
 /* Train the net: on loss(gm_forward(net, b.x), b.y); of a net that takes packs (several inputs) all entries of the
- * batch, by gm_apply, and its first result; x with "x_length", which .pad tells, where the net takes that. Errors: NUMERIC when a loss is NaN or infinite, with the step's number (from 1)
- * and, for a NaN, the operation that made it (the net is as before that step); CALLBACK; INTERRUPTED after gm_interrupt;
- * what the net and the files report. Leaves the net in the mode it found.
+ * batch, by gm_apply, and its first result; x with "x_length", which .pad tells, where the net takes that. Errors:
+ * NUMERIC when a loss is NaN or infinite, with the step's number (from 1) and, for a NaN, the operation that made it
+ * (the net is as before that step); CALLBACK; INTERRUPTED after gm_interrupt; what the net and the files report. Leaves
+ * the net in the mode it found.
  *
  * Checkpoints are written whole or not at all. A run that was stopped anywhere, by kill -9 too, and is started again
  * with the same options and .resume goes on from its last checkpoint and ends with the same bits as one that was never

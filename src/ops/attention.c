@@ -328,8 +328,10 @@ static bool attention_broadcast(gm_tensor **x, int n) {
 /* x [..., H, T, D] -> [..., G, H / G, T, D]; a size of 1 stays. */
 static gm_tensor *attention_in_groups(gm_tensor *x, int64_t groups) {
     if (x->shape.n == GM_MAX_DIMS)
-        return gm_fail(GM_ERROR_SHAPE, "scaled_dot_product_attention: no dimension is left for %lld groups of heads: %s",
-                       (long long)groups, gm__tensor_shape_str(x)), NULL;
+        return gm_fail(GM_ERROR_SHAPE,
+                       "scaled_dot_product_attention: no dimension is left for %lld groups of heads: %s",
+                       (long long)groups, gm__tensor_shape_str(x)),
+               NULL;
     gm_shape s = { .n = x->shape.n + 1 };
     int at = x->shape.n - 3;
     int64_t heads = x->shape.d[at];

@@ -398,7 +398,9 @@ bool gm_fit_with(gm_module *net, gm_dataset *d, const gm_fit_args *args) {
     r->optimizer = a.optimizer ? a.optimizer : gm_adamw(net, 1e-3);
     r->loader = gm_loader_new(d, .batch_size = a.batch_size, .shuffle = !a.in_order, .seed = a.seed);
     r->history = a.history ? a.history : gm_history_new();
-    if (gm_ok() && (!a.optimizer || fit_check_optimizer(r)) && (gm_is_training(net) || gm__modes_switch(&modes, net, true))) fit_run(r, d);
+    if (gm_ok() && (!a.optimizer || fit_check_optimizer(r)) &&
+        (gm_is_training(net) || gm__modes_switch(&modes, net, true)))
+        fit_run(r, d);
     gm__modes_back(&modes);
     gm_release(r->best);
     gm_free(r);

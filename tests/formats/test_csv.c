@@ -55,9 +55,14 @@ static void types(void) {
 static void forms(void) {
     GM_SCOPE(s);
     static const int64_t one_two[] = { 1, 2 };
-    static const char *const same[] = { "a,b\n1,3\n2,4\n", "a,b\r\n1,3\r\n2,4\r\n", "a,b\r1,3\r2,4\r", "a,b\r\r1,3\r2,4", "a,b\n1,3\n2,4",
-                                        ("\xef\xbb\xbf" "a,b\n\n1,3\n\r\n2,4\n\n\n"),
-                                            "\"a\",\"b\"\n\"1\",\"3\"\n\"2\",4\n" };
+    static const char *const same[] = { "a,b\n1,3\n2,4\n",
+                                        "a,b\r\n1,3\r\n2,4\r\n",
+                                        "a,b\r1,3\r2,4\r",
+                                        "a,b\r\r1,3\r2,4",
+                                        "a,b\n1,3\n2,4",
+                                        ("\xef\xbb\xbf"
+                                         "a,b\n\n1,3\n\r\n2,4\n\n\n"),
+                                        "\"a\",\"b\"\n\"1\",\"3\"\n\"2\",4\n" };
     for (size_t i = 0; i < sizeof same / sizeof *same; i++)
         CHECK(is_i64(gm_get(table(same[i]), "a"), one_two, 2) &&
               is_i64(gm_get(table(same[i]), "b"), (int64_t[]){ 3, 4 }, 2));

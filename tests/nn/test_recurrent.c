@@ -119,7 +119,8 @@ static void padded(void) {
     gm_tensor *x = gm_get(batch, "x"), *lengths = gm_get(batch, "x_length");
     gm_pack *named = gm_apply(m, GM_PACK({ "x", x, NULL }, { "lengths", lengths, NULL }));
     for (int i = 0; i < 3; i++)
-        CHECK(gm_item(gm_all(gm_eq(gm_pack_at(got, i), gm_pack_at(named, i)))) == 1 && gm_ok(), "%s", gm_error_message());
+        CHECK(gm_item(gm_all(gm_eq(gm_pack_at(got, i), gm_pack_at(named, i)))) == 1 && gm_ok(), "%s",
+              gm_error_message());
     CHECK(gm_item(gm_max(gm_abs(gm_narrow(gm_narrow(gm_get(got, "y"), 0, 0, 1), 1, 3, 4)))) == 0);
     CHECK(!gm_apply(m, GM_PACK({ "x", x, NULL }, { "lengths", lengths, NULL }, { "x_length", lengths, NULL })));
     recorded_error(GM_ERROR_VALUE, "both lengths and x_length are given");
@@ -128,7 +129,8 @@ static void padded(void) {
                    "nn_lstm: there is no input \"length\"; beside the first it takes c, h, lengths, x_length");
     gm_tensor *ids = gm_zeros(GM_SHAPE(2, 3), GM_I64);
     CHECK(!gm_apply(gm_nn_embedding_bag(3, 2), GM_PACK({ "x", ids, NULL }, { "factors", ids, NULL })));
-    recorded_error(GM_ERROR_INDEX, "nn_embedding_bag: there is no input \"factors\"; beside the first it takes offsets");
+    recorded_error(GM_ERROR_INDEX,
+                   "nn_embedding_bag: there is no input \"factors\"; beside the first it takes offsets");
 }
 
 /* Longer than one operation's list of inputs: the same as in two halves, state handed on; forward takes the first

@@ -127,7 +127,8 @@ static void padded(void) {
     CHECK(!gm_apply(m, GM_PACK({ "x", x, NULL }, { "memory", memory, NULL }, { "memory_length", n, NULL })));
     recorded_error(GM_ERROR_VALUE, "lengths from 2 to 4 for 3 steps");
     CHECK(!gm_apply(m, GM_PACK({ "x", x, NULL }, { "memory", memory, NULL }, { "mem_mask", n, NULL })));
-    recorded_error(GM_ERROR_INDEX, "there is no input \"mem_mask\"; beside the first it takes memory, mask, key_mask, x_length");
+    recorded_error(GM_ERROR_INDEX,
+                   "there is no input \"mem_mask\"; beside the first it takes memory, mask, key_mask, x_length");
 }
 
 static void errors(void) {

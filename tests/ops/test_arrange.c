@@ -90,7 +90,8 @@ static void arrange_no_dimension_left(void) {
     gm_tensor *q = gm_ones(wide, GM_F32);
     wide.d[13] = 2;
     gm_tensor *k = gm_ones(wide, GM_F32);
-    arrange_says(gm_scaled_dot_product_attention(q, k, k), GM_ERROR_SHAPE, "no dimension is left for 2 groups of heads");
+    arrange_says(gm_scaled_dot_product_attention(q, k, k), GM_ERROR_SHAPE,
+                 "no dimension is left for 2 groups of heads");
 }
 
 int main(void) {

@@ -303,7 +303,8 @@ static void other_optimizer(void) {
     seen look_at = { 0 };
     CHECK(!gm_fit(net, d, .optimizer = gm_sgd(other, 0.1), .quiet = 1, LOOK(look_at)) && !look_at.begins);
     const char *why = take_message();
-    CHECK(!strcmp(why, "fit: the optimizer steps none of the net's parameters: it was made for another net"), "%s", why);
+    CHECK(!strcmp(why, "fit: the optimizer steps none of the net's parameters: it was made for another net"), "%s",
+          why);
     CHECK(!gm_fit(net, d, .optimizer = gm_sgd(other, 0.1), .step = two_nets_step, .env = other, .quiet = 1));
     take_message();
     CHECK(!gm_fit(child, d, .optimizer = gm_sgd(both, 0.1), .quiet = 1, LOOK(look_at)) && !look_at.begins);

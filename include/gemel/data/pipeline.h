@@ -41,7 +41,8 @@ GM_API gm_dataset *gm_dataset_shuffle_with(gm_dataset *d, const gm_dataset_shuff
 
 /* n elements as one: each entry gets a new dimension in front. Entries of different sizes are a SHAPE error unless .pad
  * is set: then they are extended at their ends to the largest with this value, and entry "NAME_length" i64 [B] holds
- * the sizes that dimension 0 had, which recurrent layers and transformers take with x. Strings of one element each become strings [B]. */
+ * the sizes that dimension 0 had, which recurrent layers and transformers take with x. Strings of one element each
+ * become strings [B]. */
 typedef struct { size_t size; int32_t drop_last, reserved; gm_real pad; } gm_dataset_batch_args;
 GM_API gm_dataset *gm_dataset_batch_with(gm_dataset *d, int64_t n, const gm_dataset_batch_args *args);
 

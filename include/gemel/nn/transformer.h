@@ -3,7 +3,8 @@
  * Inputs by name, all but the first ones optional: `mask` broadcasts to [B, heads, T, S]: bool, true where a query sees
  * a key (PyTorch's modules mean the opposite), or float, added to the scores; `key_mask` bool [B, S], true where there
  * is a key. A query that sees no key gets zeros. Encoders and decoders take the lengths that .pad of gm_dataset_batch
- * tells, too: `x_length` and `memory_length`, integers [B], 0 up to the number of steps. Another name is an INDEX error.
+ * tells, too: `x_length` and `memory_length`, integers [B], 0 up to the number of steps. Another name is an INDEX
+ * error.
  */
 #ifndef GEMEL_NN_TRANSFORMER_H
 #define GEMEL_NN_TRANSFORMER_H
@@ -43,11 +44,12 @@ typedef struct {
 } gm_nn_transformer_args;
 typedef gm_nn_transformer_args gm_nn_transformer_encoder_layer_args, gm_nn_transformer_decoder_layer_args;
 typedef gm_nn_transformer_args gm_nn_transformer_encoder_args, gm_nn_transformer_decoder_args;
-/* gm_forward: x [B, T, dim] -> the same shape. gm_apply: { x, mask, key_mask, x_length } -> { y }. Children: self_attn, linear1,
- * linear2, norm1, norm2. */
+/* gm_forward: x [B, T, dim] -> the same shape. gm_apply: { x, mask, key_mask, x_length } -> { y }. Children: self_attn,
+ * linear1, linear2, norm1, norm2. */
 GM_API gm_module *gm_nn_transformer_encoder_layer_with(int64_t dim, int64_t heads,
                                                        const gm_nn_transformer_encoder_layer_args *args);
-/* gm_apply: { x [B, T, dim], memory [B, S, dim], mask, key_mask, x_length, memory_mask, memory_key_mask, memory_length }
+/* gm_apply: { x [B, T, dim], memory [B, S, dim], mask, key_mask, x_length, memory_mask, memory_key_mask, memory_length
+ * }
  * -> { y [B, T, dim] }.
  * Children: self_attn, multihead_attn, linear1, linear2, norm1, norm2, norm3. */
 GM_API gm_module *gm_nn_transformer_decoder_layer_with(int64_t dim, int64_t heads,
