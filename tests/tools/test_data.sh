@@ -60,7 +60,7 @@ if [ "$png" = yes ]; then
     head -c 60 "$work/x.png" >"$folder/test/truck/4.jpg"
     expect 1 err 'FORMAT: .*test/truck/4.jpg: PNG' eval "$work/f1.safetensors" --data "folder:$folder"
     expect 1 err 'IO: image_folder: cannot read the folder .*/nowhere (DIR/CLASS/PICTURE' train --data "folder:$work/nowhere"
-    expect 1 err 'VALUE: data: channels=x: 1 and 3 are possible' train --data "folder:$folder,channels=x"
+    expect 2 err 'data: channels=x: 1 and 3 are possible' train --data "folder:$folder,channels=x"
     many=$(i=0; while [ $i -lt 70 ]; do echo "$work/x.png"; i=$((i + 1)); done)
     expect 0 out '"class": "truck"' predict "$work/c.safetensors" --top 1 $many --json
     check '[ "$(wc -l <"$work/out")" -eq 70 ]'
@@ -130,9 +130,9 @@ expect 1 err 'column "id" is text' train --model mlp --data "csv:$work/gaps.csv"
 expect 0 out '^epoch 1: ' train --model mlp --data "csv:$work/gaps.csv,missing=1,label=b,ignore=id+" --quiet
 expect 1 err 'INDEX: .*gaps.csv: there is no column "x" to ignore' train --model mlp \
     --data "csv:$work/gaps.csv,missing=1,label=b,ignore=id+x"
-expect 1 err 'VALUE: .*if "mising=1" is meant as an option, there are .*missing=' train --model mlp \
+expect 2 err 'data: .*if "mising=1" is meant as an option, there are .*missing=' train --model mlp \
     --data "csv:$work/gaps.csv,mising=1,label=id"
-expect 1 err 'label= names no column' train --model mlp --data "csv:$work/gaps.csv,label="
+expect 2 err 'label= names no column' train --model mlp --data "csv:$work/gaps.csv,label="
 printf 'a,b\n1,x\ninf,y\n' >"$work/inf.csv"
 expect 1 err 'VALUE: .*inf.csv: column "a" in row 2 is inf' train --model mlp --data "csv:$work/inf.csv,part=all"
 cat "$work/t.csv" | "$GEMEL" predict "$work/t.safetensors" /dev/stdin >"$work/out" 2>"$work/err"
@@ -140,7 +140,7 @@ check '[ $? -eq 0 ] && [ "$(grep -c row "$work/out")" -eq 200 ]'
 cat "$work/t.csv" | "$GEMEL" train --model mlp --data csv:/dev/stdin >"$work/out" 2>"$work/err" # once for each part
 check '[ $? -eq 1 ] && grep -q "IO: .*/dev/stdin: a pipe with nothing in it; what is read twice" "$work/err"'
 expect 1 err 'INDEX: .*there is no column "c" of labels' train --model mlp --data "csv:$work/gaps.csv,label=c"
-expect 1 err 'VALUE: .*missing=x is not a number' train --model mlp --data "csv:$work/gaps.csv,missing=x"
+expect 2 err 'missing=x is not a number' train --model mlp --data "csv:$work/gaps.csv,missing=x"
 expect 1 err 'SHAPE: .*a table for a model that takes \[3, 32, 32\]' eval "$work/c.safetensors" --data "csv:$work/t.csv"
 expect 1 err 'FORMAT: load_csv: .*x.png: ' predict "$work/t.safetensors" "$work/x.png"
 expect 1 err 'SHAPE: .*pictures for a model that takes \[3\]' eval "$work/t.safetensors" --data "folder:$folder"
@@ -155,8 +155,8 @@ expect 1 err 'IO: .*none.csv' train --model mlp --data "csv:$work/none.csv"
 expect 1 err 'VALUE: lenet: examples are \[3\]; images' train --model lenet --data "csv:$work/t.csv"
 
 # ---- names, and bad files of CIFAR-10 ----
-expect 1 err 'VALUE: data "folder": where is it? folder:DIR is needed' train --data folder
-expect 1 err 'VALUE: data "fashion-mnist:x": fashion-mnist takes no place' train --data fashion-mnist:x
+expect 2 err 'data: "folder": where is it? folder:DIR is needed' train --data folder
+expect 2 err 'data: "fashion-mnist:x": fashion-mnist takes no place' train --data fashion-mnist:x
 expect 1 err 'IO: npy_folder: .*x_train.npy: there is no such file. Four are needed' train --data "npy:$work"
 expect 1 err 'IO: load_cifar10: .*nowhere is no folder. Six files.*data_batch_1.bin' train --data "cifar10:$work/nowhere"
 head -c 5000 "$cifar/data_batch_2.bin" >"$work/cut" && mv "$work/cut" "$cifar/data_batch_2.bin"

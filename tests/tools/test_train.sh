@@ -95,12 +95,22 @@ expect 2 err 'did you mean "multistep"' train --schedule mulistep
 expect 2 err '"3,2" is not a list of epochs' train --schedule multistep --milestones 3,2
 expect 2 err 'multistep needs --milestones' train --schedule multistep
 expect 1 err 'cannot write .*: Is a directory' train --model mlp --data "mnist:$data" --out "$work"
-expect 1 err 'cannot write : No such' train --model mlp --data "mnist:$data" --out ''
+expect 2 err 'out needs a value: FILE' train --model mlp --data "mnist:$data" --out ''
 check '[ ! -s "$work/out" ]' # before the training, not after it
 expect 2 err 'min-lr 0.5 is above --lr 0.001' train --schedule cosine --min-lr 0.5
 expect 2 err 'momentum is for --optimizer sgd and rmsprop' train --momentum 0.9
 expect 2 err 'step-size is for --schedule step' train --schedule cosine --step-size 3
-expect 1 err 'VALUE: fit: accumulate is 3' train --model mlp --data "mnist:$data" --accumulate 3
+for words in '--ema 1|--ema: "1" is not a number from 0 on and below 1' '--ema -0.1|"-0.1" is not a number from 0' \
+    '--optimizer sgd --momentum 1|--momentum: "1" is not a number from 0 on and below 1' \
+    '--optimizer rmsprop --momentum nan|"nan" is not a number' '--optimizer sgd --nesterov --momentum 0|nesterov needs a --momentum' \
+    '--schedule plateau --gamma 1|--gamma: "1" is not a number from 1e-09 on and below 1' \
+    '--accumulate 3|--accumulate: 3 is not a power of two that divides --batch-size 64' \
+    '--batch-size 10 --accumulate 4|4 is not a power of two that divides --batch-size 10' \
+    '--epochs 2 --warmup-epochs 2.5|--warmup-epochs 2.5 is above --epochs 2' '--warmup-epochs 2|above --epochs 1' \
+    '--checkpoint-dir=|checkpoint-dir needs a value: DIR' '--logdir=|logdir needs a value' '--csv=|csv needs a value'; do
+    expect 2 err "${words#*|}" train --model mlp --data "mnist:$work/not-looked-at" ${words%%|*}
+done
+expect 0 out '^epoch 2: ' train --model mlp --data "mnist:$data" --epochs 2 --warmup-epochs 2
 
 # A part held out of the training set is validated on; the test set is not looked at. Patience ends the run.
 mkdir "$work/train-only"
@@ -222,7 +232,14 @@ expect 2 err 'too few arguments' eval
 expect 2 err 'too few arguments' predict "$model"
 expect 1 err 'IO: .*no-such-folder.*train-images-idx3-ubyte.*dataset-fashion-mnist' train --data "mnist:$work/no-such-folder" \
     --out "$work/none"
-expect 1 err 'VALUE: unknown data "imagenet"' train --data imagenet --out "$work/none"
+for words in 'imagenet|data: there is no "imagenet"; there are fashion-mnist, mnist:DIR' 'mnist:|where is it? mnist:DIR' \
+    'fashion-mnist:x|fashion-mnist takes no place' 'folder:x,channels=2|channels=2: 1 and 3 are possible' \
+    'csv:x,part=some|part=some: all, train and test' 'csv:x,header=1|header=1: yes and no are' \
+    'csv:x,missing=inf|missing=inf is not a number' 'csv:x,label=|label= names no column'; do
+    expect 2 err "${words#*|}" train --data "${words%%|*}" --out "$work/none"
+    expect 2 err "${words#*|}" eval "$work/not-looked-at" --data "${words%%|*}"
+    expect 2 err "${words#*|}" sample --data "${words%%|*}" --out "$work/none"
+done
 expect 1 err 'IO: .*no-such-file' eval "$work/no-such-file" --data "mnist:$data"
 expect 1 err 'IO: .*none.png' predict "$model" "$work/none.png"
 head -c 1000 "$model" >"$work/cut"

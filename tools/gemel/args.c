@@ -64,8 +64,9 @@ static int take_flag(cli_args *args, int argc, char **argv, int *i) {
     const cli_flag *f = &args->command->flags[flag];
     if (!f->value && equals) return cli_usage(args, "--%s takes no value", f->name);
     if (!f->value) return args->values[flag] = "", CLI_OK;
-    if (!equals && *i + 1 >= argc) return cli_usage(args, "--%s needs a value: %s", f->name, f->value);
-    args->values[flag] = equals ? equals + 1 : argv[++*i];
+    const char *value = equals ? equals + 1 : *i + 1 < argc ? argv[++*i] : "";
+    if (!*value) return cli_usage(args, "--%s needs a value: %s", f->name, f->value);
+    args->values[flag] = value;
     return CLI_OK;
 }
 
@@ -133,13 +134,29 @@ int64_t cli_int(cli_args *args, const char *flag, int64_t otherwise, int64_t low
     return otherwise;
 }
 
+/* A finite number as a whole text; NaN for anything else. */
+static double real_of(const char *text) {
+    char *end;
+    double value = strtod(text, &end);
+    return end != text && !*end && isfinite(value) ? value : NAN;
+}
+
 double cli_real(cli_args *args, const char *flag, double otherwise, double low, double high) {
     const char *text = cli_text(args, flag, NULL);
     if (!text) return otherwise;
-    char *end;
-    double value = strtod(text, &end);
-    if (end != text && !*end && isfinite(value) && value >= low && value <= high) return value;
+    double value = real_of(text);
+    if (value >= low && value <= high) return value;
     cli_usage(args, "--%s: \"%s\" is not a number between %g and %g", flag, text, low, high);
+    args->bad = true;
+    return otherwise;
+}
+
+double cli_real_below(cli_args *args, const char *flag, double otherwise, double low, double high) {
+    const char *text = cli_text(args, flag, NULL);
+    if (!text) return otherwise;
+    double value = real_of(text);
+    if (value >= low && value < high) return value;
+    cli_usage(args, "--%s: \"%s\" is not a number from %g on and below %g", flag, text, low, high);
     args->bad = true;
     return otherwise;
 }

@@ -17,7 +17,8 @@
 enum { CLI_OK = 0, CLI_FAILURE = 1, CLI_USAGE = 2, CLI_INTERRUPTED = 130 };
 enum { CLI_MAX_FLAGS = 64 };
 
-/* One flag. `value` is the word that --help shows for its value, NULL for a switch. Lists end with { 0 }. */
+/* One flag. `value` is the word that --help shows for its value, which is not empty; NULL for a switch. Lists end with
+ * { 0 }. */
 typedef struct { const char *name, *value, *help; } cli_flag;
 
 typedef struct cli_args cli_args;
@@ -46,6 +47,8 @@ bool cli_on(const cli_args *args, const char *flag);
 /* A number between `low` and `high`. Anything else is reported, sets args->bad and gives `otherwise`. */
 int64_t cli_int(cli_args *args, const char *flag, int64_t otherwise, int64_t low, int64_t high);
 double cli_real(cli_args *args, const char *flag, double otherwise, double low, double high);
+/* The same for numbers from `low` on that are less than `high`. */
+double cli_real_below(cli_args *args, const char *flag, double otherwise, double low, double high);
 /* The place of the flag's value in `names` (ends with NULL), or `otherwise` where it is not given. Anything else is
  * reported with a suggestion, sets args->bad and gives -1. */
 int cli_choice(cli_args *args, const char *flag, const char *const *names, int otherwise);

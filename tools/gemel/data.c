@@ -1,12 +1,14 @@
 /* data.c: data sets by name, as --data takes them.
  *
- * A name is KIND:PLACE, then options, ",key=value". Whatever the data says of itself is settled by the first set that
+ * A name is KIND:PLACE, then options, ",key=value". All of it is looked at by data_check, before any work is done, so
+ * that what is wrong in it is told as a wrong command line. Whatever the data says of itself is settled by the first set that
  * is opened (the training part, or a model file) and followed by the others: the size of pictures, the numbering of
  * classes, the columns of tables and how they are scaled. */
 #include "data.h"
 
 #include <gemel/extend.h>
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +25,8 @@ typedef struct {
 
 static const char *const table_keys[] = { "label", "ignore", "missing", "header", "part", NULL };
 static const char *const folder_keys[] = { "part", "channels", NULL };
+static const char *const no_keys[] = { NULL };
+static const char *const part_names[] = { "all", "train", "test" };
 
 static void take_option(data_name *n, const char *key, size_t length, const char *value) {
     const struct {
@@ -38,9 +42,9 @@ static bool check_options(const data_name *n, const char *const *keys) {
     const char *comma = strrchr(n->place, ',');
     size_t length = comma ? strcspn(comma + 1, "=") : 0;
     char list[100] = "";
-    if (!comma || comma[1 + length] != '=' || !access(n->place, F_OK)) return true;
+    if (!comma || comma[1 + length] != '=' || !*keys || !access(n->place, F_OK)) return true;
     for (; *keys; keys++) snprintf(list + strlen(list), sizeof list - strlen(list), " %s=", *keys);
-    return gm_fail(GM_ERROR_VALUE, "data: there is no %s; if \"%s\" is meant as an option, there are%s", n->place,
+    return gm_fail(GM_ERROR_VALUE, "--data: there is no %s; if \"%s\" is meant as an option, there are%s", n->place,
                    comma + 1, list);
 }
 
@@ -48,7 +52,7 @@ static bool check_options(const data_name *n, const char *const *keys) {
 static bool read_name(data_name *n, const char *place, const char *const *keys) {
     *n = (data_name){ 0 };
     if (snprintf(n->place, sizeof n->place, "%s", place) >= DATA_NAME)
-        return gm_fail(GM_ERROR_VALUE, "data: the name %.60s... is too long", place);
+        return gm_fail(GM_ERROR_VALUE, "--data: the name %.60s... is too long", place);
     for (char *comma; (comma = strrchr(n->place, ','));) {
         size_t length = strcspn(comma + 1, "=");
         const char *const *key = keys;
@@ -60,12 +64,33 @@ static bool read_name(data_name *n, const char *place, const char *const *keys) 
     return check_options(n, keys);
 }
 
-static bool read_part(const data_name *n, gm_data_split split, gm_folder_part *part) {
-    static const char *const names[] = { "all", "train", "test" };
-    *part = split == GM_SPLIT_TEST ? GM_FOLDER_TEST : GM_FOLDER_TRAIN;
+static bool is_one_of(const char *value, const char *const *names, int n) {
+    for (int i = 0; i < n; i++)
+        if (!strcmp(value, names[i])) return true;
+    return false;
+}
+
+/* What the options say, whatever of it their kind of data takes. */
+static bool check_values(const data_name *n) {
+    static const char *const channels[] = { "1", "3" }, *const headers[] = { "yes", "no" };
+    char *end = NULL;
+    double missing = n->missing ? strtod(n->missing, &end) : 0;
+    if (n->part && !is_one_of(n->part, part_names, 3))
+        return gm_fail(GM_ERROR_VALUE, "--data: part=%s: all, train and test are possible", n->part);
+    if (n->channels && !is_one_of(n->channels, channels, 2))
+        return gm_fail(GM_ERROR_VALUE, "--data: channels=%s: 1 and 3 are possible", n->channels);
+    if (n->header && !is_one_of(n->header, headers, 2))
+        return gm_fail(GM_ERROR_VALUE, "--data: header=%s: yes and no are possible", n->header);
+    if (n->label && !*n->label) return gm_fail(GM_ERROR_VALUE, "--data: label= names no column");
+    if (n->missing && (end == n->missing || *end || !isfinite(missing)))
+        return gm_fail(GM_ERROR_VALUE, "--data: missing=%s is not a number", n->missing);
+    return true;
+}
+
+static gm_folder_part part_of(const data_name *n, gm_data_split split) {
     for (int i = 0; n->part && i < 3; i++)
-        if (!strcmp(n->part, names[i])) return *part = i, true;
-    return !n->part || gm_fail(GM_ERROR_VALUE, "data: part=%s: all, train and test are possible", n->part);
+        if (!strcmp(n->part, part_names[i])) return i;
+    return split == GM_SPLIT_TEST ? GM_FOLDER_TEST : GM_FOLDER_TRAIN;
 }
 
 /* ---- texts ---- */
@@ -126,20 +151,16 @@ static bool settle_size(data_form *form, const char *dir, gm_folder_part part, i
     return true;
 }
 
-static gm_dataset *open_folder(const char *place, gm_data_split split, data_form *form) {
-    data_name n;
-    gm_folder_part part;
-    if (!read_name(&n, place, folder_keys) || !read_part(&n, split, &part)) return NULL;
-    if (!takes_pictures(form, n.place)) return NULL;
-    if (n.channels && strcmp(n.channels, "1") && strcmp(n.channels, "3"))
-        return gm_fail(GM_ERROR_VALUE, "data: channels=%s: 1 and 3 are possible", n.channels), NULL;
-    int64_t channels = n.channels ? atoi(n.channels) : form->input.n ? form->input.d[0] : 3;
-    if (!form->input.n && !settle_size(form, n.place, part, channels)) return NULL;
-    gm_dataset *d = gm_image_folder(n.place, .height = (int32_t)form->input.d[1], .width = (int32_t)form->input.d[2],
+static gm_dataset *open_folder(const data_name *n, gm_data_split split, data_form *form) {
+    gm_folder_part part = part_of(n, split);
+    if (!takes_pictures(form, n->place)) return NULL;
+    int64_t channels = n->channels ? atoi(n->channels) : form->input.n ? form->input.d[0] : 3;
+    if (!form->input.n && !settle_size(form, n->place, part, channels)) return NULL;
+    gm_dataset *d = gm_image_folder(n->place, .height = (int32_t)form->input.d[1], .width = (int32_t)form->input.d[2],
                                     .channels = (int32_t)channels, .part = part, .classes = form->classes);
     if (gm_ok() && !gm_dataset_count(d))
         gm_fail(GM_ERROR_IO, "data: %s has no pictures for testing: two of a class are needed, or a folder test",
-                n.place);
+                n->place);
     gm_dataset_set_scaling(d, 0.45, 0.225);
     return gm_ok() ? d : NULL;
 }
@@ -204,36 +225,28 @@ static bool takes_rows(const data_form *form, const char *file) {
                    gm_shape_text(form->input, text, sizeof text));
 }
 
-static bool read_table_args(const data_name *n, gm_data_split split, data_form *form, gm_table_args *a) {
-    char *end = NULL;
-    a->size = sizeof *a;
-    a->header = n->header ? (*n->header == 'y' ? 1 : -1) : 0;
-    if (n->label && !*n->label) return gm_fail(GM_ERROR_VALUE, "data: label= names no column");
+static gm_table_args table_args(const data_name *n, gm_data_split split, data_form *form) {
     if (n->label) snprintf(form->label, sizeof form->label, "%s", n->label);
-    if (n->missing) form->missing = (gm_real)GM_REAL(strtod(n->missing, &end));
-    a->missing = form->missing;
-    if (n->missing && (end == n->missing || *end))
-        return gm_fail(GM_ERROR_VALUE, "data: missing=%s is not a number", n->missing);
-    if (n->header && strcmp(n->header, "yes") && strcmp(n->header, "no"))
-        return gm_fail(GM_ERROR_VALUE, "data: header=%s: yes and no are possible", n->header);
-    return read_part(n, split, &a->part);
+    if (n->missing) form->missing = (gm_real)GM_REAL(strtod(n->missing, NULL));
+    return (gm_table_args){ .size = sizeof(gm_table_args),
+                            .header = n->header ? (*n->header == 'y' ? 1 : -1) : 0,
+                            .missing = form->missing,
+                            .part = part_of(n, split) };
 }
 
-static gm_dataset *open_csv(const char *place, gm_data_split split, data_form *form) {
-    data_name n;
-    gm_table_args a = { 0 };
-    if (!read_name(&n, place, table_keys) || !read_table_args(&n, split, form, &a)) return NULL;
-    if (!takes_rows(form, n.place)) return NULL;
-    gm_pack *table = gm_load_csv(n.place, .no_header = a.header < 0, .guess_header = !a.header);
+static gm_dataset *open_csv(const data_name *n, gm_data_split split, data_form *form) {
+    gm_table_args a = table_args(n, split, form);
+    if (!takes_rows(form, n->place)) return NULL;
+    gm_pack *table = gm_load_csv(n->place, .no_header = a.header < 0, .guess_header = !a.header);
     if (!table) return NULL;
     if (!*form->label)
         snprintf(form->label, sizeof form->label, "%s", gm_pack_name(table, gm_pack_count(table) - 1));
-    if (!all_there(table, n.ignore, n.place)) return NULL;
-    if (!form->columns) form->columns = columns_of(table, form->label, n.ignore);
-    a.label = form->label, a.columns = form->columns, a.classes = form->classes, a.source = n.place;
+    if (!all_there(table, n->ignore, n->place)) return NULL;
+    if (!form->columns) form->columns = columns_of(table, form->label, n->ignore);
+    a.label = form->label, a.columns = form->columns, a.classes = form->classes, a.source = n->place;
     gm_dataset *d = gm_table_dataset_with(table, &a);
     if (gm_ok() && !gm_dataset_count(d))
-        return gm_fail(GM_ERROR_VALUE, "data: %s has %s rows", n.place, split == GM_SPLIT_TEST ? "too few" : "no"),
+        return gm_fail(GM_ERROR_VALUE, "data: %s has %s rows", n->place, split == GM_SPLIT_TEST ? "too few" : "no"),
                NULL;
     gm_dataset *scaled = gm_dataset_of(standardize(form, gm_dataset_x(d)), gm_dataset_y(d));
     if (gm_ok() && gm_n_classes(d)) gm_dataset_set_classes(scaled, gm_dataset_classes(d));
@@ -249,43 +262,64 @@ gm_tensor *data_rows(const char *path, const data_form *form) {
 
 /* ---- by name ---- */
 
-static gm_dataset *open_fashion(const char *place, gm_data_split split, data_form *form) {
-    (void)place, (void)form;
+static gm_dataset *open_fashion(const data_name *n, gm_data_split split, data_form *form) {
+    (void)n, (void)form;
     return gm_fashion_mnist(split);
 }
-static gm_dataset *open_mnist(const char *place, gm_data_split split, data_form *form) {
+static gm_dataset *open_mnist(const data_name *n, gm_data_split split, data_form *form) {
     (void)form;
-    return gm_mnist(place, split);
+    return gm_mnist(n->place, split);
 }
-static gm_dataset *open_cifar10(const char *place, gm_data_split split, data_form *form) {
+static gm_dataset *open_cifar10(const data_name *n, gm_data_split split, data_form *form) {
     (void)form;
-    return gm_cifar10(place, split);
+    return gm_cifar10(n->place, split);
 }
-static gm_dataset *open_npy(const char *place, gm_data_split split, data_form *form) {
+static gm_dataset *open_npy(const data_name *n, gm_data_split split, data_form *form) {
     (void)form;
-    return gm_npy_folder(place, split);
+    return gm_npy_folder(n->place, split);
 }
 
-static const struct {
+typedef struct {
     const char *kind, *place; /* NULL: it takes none */
-    gm_dataset *(*open)(const char *place, gm_data_split split, data_form *form);
-} data_kinds[] = {
-    { "fashion-mnist", NULL, open_fashion }, { "mnist", "DIR", open_mnist }, { "cifar10", "DIR", open_cifar10 },
-    { "folder", "DIR", open_folder },        { "csv", "FILE", open_csv },    { "npy", "DIR", open_npy },
+    const char *const *keys;
+    gm_dataset *(*open)(const data_name *n, gm_data_split split, data_form *form);
+} data_kind;
+
+static const data_kind data_kinds[] = {
+    { "fashion-mnist", NULL, no_keys, open_fashion }, { "mnist", "DIR", no_keys, open_mnist },
+    { "cifar10", "DIR", no_keys, open_cifar10 },      { "folder", "DIR", folder_keys, open_folder },
+    { "csv", "FILE", table_keys, open_csv },          { "npy", "DIR", no_keys, open_npy },
 };
 
-static gm_dataset *open_by_name(const char *name, gm_data_split split, data_form *form) {
+/* The kind and all that stands behind it; NULL after an error. */
+static const data_kind *read_data(const char *name, data_name *n) {
     const char *colon = strchr(name, ':');
-    size_t n = colon ? (size_t)(colon - name) : strlen(name);
+    size_t length = colon ? (size_t)(colon - name) : strlen(name);
     for (size_t i = 0; i < sizeof data_kinds / sizeof *data_kinds; i++) {
-        const char *kind = data_kinds[i].kind, *place = data_kinds[i].place;
-        if (strlen(kind) != n || memcmp(kind, name, n)) continue;
-        if (place && (!colon || !colon[1]))
-            return gm_fail(GM_ERROR_VALUE, "data \"%s\": where is it? %s:%s is needed", name, kind, place), NULL;
-        if (!place && colon) return gm_fail(GM_ERROR_VALUE, "data \"%s\": %s takes no place", name, kind), NULL;
-        return data_kinds[i].open(colon ? colon + 1 : "", split, form);
+        const data_kind *k = &data_kinds[i];
+        if (strlen(k->kind) != length || memcmp(k->kind, name, length)) continue;
+        if (k->place && (!colon || !colon[1]))
+            return gm_fail(GM_ERROR_VALUE, "--data: \"%s\": where is it? %s:%s is needed", name, k->kind, k->place),
+                   NULL;
+        if (!k->place && colon)
+            return gm_fail(GM_ERROR_VALUE, "--data: \"%s\": %s takes no place", name, k->kind), NULL;
+        return read_name(n, colon ? colon + 1 : "", k->keys) && check_values(n) ? k : NULL;
     }
-    return gm_fail(GM_ERROR_VALUE, "unknown data \"%s\"; there are " DATA_HELP, name), NULL;
+    return gm_fail(GM_ERROR_VALUE, "--data: there is no \"%s\"; there are " DATA_HELP, name), NULL;
+}
+
+bool data_check(cli_args *args) {
+    data_name n;
+    if (read_data(cli_text(args, "data", DATA_DEFAULT), &n)) return true;
+    cli_usage(args, "%s", gm_error_message());
+    gm_error_clear();
+    return false;
+}
+
+static gm_dataset *open_by_name(const char *name, gm_data_split split, data_form *form) {
+    data_name n;
+    const data_kind *k = read_data(name, &n);
+    return k ? k->open(&n, split, form) : NULL;
 }
 
 static bool settle(const char *name, gm_dataset *d, gm_data_split split, data_form *form) {

@@ -4,6 +4,8 @@
 
 #include <gemel/gemel.h>
 
+#include "command.h"
+
 /* How examples are brought into a model: what the first data set settles, every later one follows, and a model file
  * keeps it (model.c). Zeros: not settled yet. Tensors are borrowed. */
 typedef struct {
@@ -18,9 +20,12 @@ typedef struct {
     char label[256];             /* of a table: the column with the classes; "": the last */
 } data_form;
 
+#define DATA_DEFAULT "fashion-mnist"
 /* What --help says of --data. */
-#define DATA_HELP "fashion-mnist, mnist:DIR, cifar10:DIR, folder:DIR, csv:FILE or npy:DIR (default fashion-mnist)"
+#define DATA_HELP "fashion-mnist, mnist:DIR, cifar10:DIR, folder:DIR, csv:FILE or npy:DIR (default " DATA_DEFAULT ")"
 
+/* Look at the flag --data, without opening what it names. False after reporting what is wrong with it. */
+bool data_check(cli_args *args);
 /* The examples of one part; settles or follows `form`. NULL after an error. */
 gm_dataset *data_open(const char *name, gm_data_split split, data_form *form);
 /* The pictures [C, H, W] that a model with this form takes, of a file: u8. */

@@ -12,8 +12,9 @@ static const cli_flag eval_flags[] = {
 
 static int eval_run(cli_args *args) {
     model_file f;
+    if (!data_check(args)) return CLI_USAGE;
     if (!model_load(&f, args->operands[0])) return CLI_FAILURE;
-    gm_dataset *d = data_open(cli_text(args, "data", "fashion-mnist"), GM_SPLIT_TEST, &f.form);
+    gm_dataset *d = data_open(cli_text(args, "data", DATA_DEFAULT), GM_SPLIT_TEST, &f.form);
     gm_metrics m = gm_evaluate(f.net, d);
     if (!gm_ok()) return CLI_FAILURE;
     if (cli_on(args, "json")) {

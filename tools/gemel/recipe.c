@@ -38,6 +38,21 @@ static void is_for(cli_args *args, const char *flag, bool used, const char *what
     args->bad = true;
 }
 
+/* Numbers that are possible, each by itself, but not together. */
+static bool fit_together(const recipe *r, const cli_args *args) {
+    if (r->schedule == MULTISTEP && !r->n_milestones)
+        return cli_usage(args, "--schedule multistep needs --milestones N,N..."), false;
+    if (r->min_lr > r->lr) return cli_usage(args, "--min-lr %g is above --lr %g", r->min_lr, r->lr), false;
+    if (r->warmup_epochs > r->epochs)
+        return cli_usage(args, "--warmup-epochs %g is above --epochs %d", r->warmup_epochs, r->epochs), false;
+    if (r->nesterov && r->momentum == 0) return cli_usage(args, "--nesterov needs a --momentum above 0"), false;
+    if (r->accumulate & (r->accumulate - 1) || r->batch_size % r->accumulate)
+        return cli_usage(args, "--accumulate: %d is not a power of two that divides --batch-size %d", r->accumulate,
+                         r->batch_size),
+               false;
+    return true;
+}
+
 static void check_uses(const recipe *r, cli_args *args) {
     int s = r->schedule;
     is_for(args, "momentum", r->optimizer == BY_SGD || r->optimizer == BY_RMSPROP, "--optimizer sgd and rmsprop");
@@ -49,14 +64,6 @@ static void check_uses(const recipe *r, cli_args *args) {
     is_for(args, "min-lr", s == COSINE || s == RESTARTS || s == PLATEAU, "--schedule cosine, restarts and plateau");
     is_for(args, "power", s == POLYNOMIAL, "--schedule polynomial");
     is_for(args, "warmup-epochs", s != ONE_CYCLE, "other schedules: one-cycle has its own");
-    if (s == MULTISTEP && !r->n_milestones) {
-        cli_usage(args, "--schedule multistep needs --milestones N,N...");
-        args->bad = true;
-    }
-    if (r->min_lr > r->lr) {
-        cli_usage(args, "--min-lr %g is above --lr %g", r->min_lr, r->lr);
-        args->bad = true;
-    }
     is_for(args, "swa", !cli_text(args, "ema", NULL), "runs without --ema");
 }
 
@@ -65,7 +72,8 @@ static void read_schedule(recipe *r, cli_args *args) {
     r->schedule = cli_choice(args, "schedule", schedule_names, CONSTANT);
     r->warmup_epochs = cli_real(args, "warmup-epochs", 0, 0, 1e6);
     r->step_size = cli_int(args, "step-size", r->schedule == RESTARTS ? 10 : 30, 1, 1000000);
-    r->gamma = cli_real(args, "gamma", r->schedule < 0 ? 1 : gammas[r->schedule], 1e-9, 1);
+    r->gamma = (r->schedule == PLATEAU ? cli_real_below : cli_real)(
+        args, "gamma", r->schedule < 0 ? 1 : gammas[r->schedule], 1e-9, 1);
     r->min_lr = cli_real(args, "min-lr", 0, 0, 1e9);
     r->power = cli_real(args, "power", 1, 1e-3, 100);
     read_milestones(r, args);
@@ -81,19 +89,19 @@ bool recipe_read(recipe *r, cli_args *args) {
     r->patience = (int32_t)cli_int(args, "patience", 0, 1, 1000000);
     r->seed = (uint64_t)cli_int(args, "seed", 0, 0, INT64_MAX);
     r->lr = cli_real(args, "lr", 1e-3, 0, 1e9);
-    r->momentum = cli_real(args, "momentum", NAN, 0, 1);
+    r->momentum = cli_real_below(args, "momentum", NAN, 0, 1);
     r->weight_decay = cli_real(args, "weight-decay", NAN, 0, 1e9);
     r->clip_norm = cli_real(args, "clip", 0, 0, 1e30);
     r->clip_value = cli_real(args, "clip-value", 0, 0, 1e30);
     smoothing = cli_real(args, "label-smoothing", 0, 0, 1);
-    r->ema = cli_real(args, "ema", NAN, 0, 1);
+    r->ema = cli_real_below(args, "ema", NAN, 0, 1);
     r->split = cli_real(args, "val-split", 0, 0, 0.99);
     r->nesterov = cli_on(args, "nesterov");
     r->swa = cli_on(args, "swa");
     r->keep_best = cli_on(args, "keep-best");
     read_schedule(r, args);
     if (!args->bad) check_uses(r, args);
-    return !args->bad;
+    return !args->bad && fit_together(r, args);
 }
 
 /* ---- making ---- */

@@ -22,9 +22,9 @@ static bool write_sample(gm_tensor *x, const char *out) {
 
 static int sample_run(cli_args *args) {
     int64_t index = cli_int(args, "index", 0, 0, INT32_MAX);
-    if (args->bad) return CLI_USAGE;
+    if (args->bad || !data_check(args)) return CLI_USAGE;
     data_form form = { 0 };
-    gm_dataset *d = data_open(cli_text(args, "data", "fashion-mnist"), GM_SPLIT_TEST, &form);
+    gm_dataset *d = data_open(cli_text(args, "data", DATA_DEFAULT), GM_SPLIT_TEST, &form);
     if (!d) return CLI_FAILURE;
     if (index >= gm_dataset_count(d))
         return cli_failure(args, "--index %lld: there are %lld images, 0 is the first", (long long)index,

@@ -143,7 +143,7 @@ static bool read_image_size(data_form *form, cli_args *args) {
 
 /* Data and net by the flags. */
 static bool set_up(train_job *j, const recipe *r, cli_args *args, int model) {
-    const char *data = cli_text(args, "data", "fashion-mnist");
+    const char *data = cli_text(args, "data", DATA_DEFAULT);
     j->name = gm_zoo_name(model);
     gm_seed(r->seed);
     j->form.side = gm_zoo_side(model);
@@ -161,7 +161,7 @@ static bool fit(const train_job *j, const recipe *r, cli_args *args) {
     gm_schedule *schedule = recipe_schedule(r, (n + r->batch_size - 1) / r->batch_size, &by_steps);
     const gm_hparam settings[] = {
         { .name = "model", .text = j->name },
-        { .name = "data", .text = cli_text(args, "data", "fashion-mnist") },
+        { .name = "data", .text = cli_text(args, "data", DATA_DEFAULT) },
         { .name = "optimizer", .text = cli_text(args, "optimizer", "adamw") },
         { .name = "schedule", .text = cli_text(args, "schedule", "constant") },
         { .name = "lr", .number = r->lr },
@@ -187,7 +187,7 @@ static int train_run(cli_args *args) {
     train_job job = { 0 };
     int model = cli_choice(args, "model", model_names(), 0);
     int64_t every = cli_int(args, "checkpoint-steps", 0, 1, INT64_MAX);
-    if (!recipe_read(&r, args)) return CLI_USAGE;
+    if (!recipe_read(&r, args) || !data_check(args)) return CLI_USAGE;
     if (!cli_text(args, "checkpoint-dir", NULL) && (every || cli_on(args, "resume")))
         return cli_usage(args, "--%s needs --checkpoint-dir DIR", every ? "checkpoint-steps" : "resume");
     const char *out = cli_text(args, "out", NULL);
