@@ -53,8 +53,8 @@ GM_API bool gm_grad_enabled(void);
 #  define GM_NO_GRAD gm_no_grad_guard gm__no_grad_guard_here GM__CLEANUP(gm_no_grad_end) = gm_no_grad_begin()
 #endif
 
-/* Call fn with the finished gradient of x whenever a backward pass has one; what it returns (NULL: the same) goes
- * on. */
+/* Call fn with the finished gradient of x whenever a backward pass has one; what it returns (NULL: the same) goes on.
+ * A hook that is added while a pass runs, by another hook, is called from the next pass on. */
 typedef gm_tensor *(*gm_gradient_hook)(void *env, gm_tensor *x, gm_tensor *gradient);
 GM_API bool gm_on_gradient(gm_tensor *x, gm_gradient_hook fn, void *env, void (*free_env)(void *env));
 

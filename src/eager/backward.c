@@ -26,6 +26,7 @@ typedef struct {
     gm_tensor **wanted;  /* [n_wanted] */
     gm_tensor **found;   /* [n_wanted] */
     int64_t n_wanted;
+    int64_t last_hook;   /* added before the pass */
     gm__map marks;       /* what leads to the wanted ones; not used where every leaf is wanted */
     bool all, create_graph, retain;
 } backward_pass;
@@ -165,10 +166,10 @@ static void backward_collect(backward_pass *b, const backward_visit *v) {
 }
 
 /* Output handles that asked to be told: their hooks may change what goes on, their gradient may be kept. */
-static bool backward_tell_watchers(backward_visit *v) {
+static bool backward_tell_watchers(const backward_pass *b, backward_visit *v) {
     for (int32_t k = 0; k < v->node->n_watchers; k++) {
         gm_tensor *x = v->node->watchers[k], **g = &backward_gout(v)[x->out_index];
-        gm_tensor *changed = *g ? gm__run_hooks(x, *g) : NULL;
+        gm_tensor *changed = *g ? gm__run_hooks(x, *g, b->last_hook) : NULL;
         if (!gm_ok()) return false;
         if (!changed) continue;
         gm_retain(changed);
@@ -182,7 +183,7 @@ static bool backward_tell_watchers(backward_visit *v) {
 static bool backward_visit_node(backward_pass *b, backward_visit *v) {
     gm_node *n = v->node;
     GM_SCOPE(scope);
-    if (!backward_tell_watchers(v)) return false;
+    if (!backward_tell_watchers(b, v)) return false;
     backward_collect(b, v);
     if (!b->all && !gm__node_leads(&b->marks, n)) return true;
     if (n->used)
@@ -221,6 +222,7 @@ static void backward_end(backward_pass *b) {
 }
 
 static bool backward_run(backward_pass *b, gm_tensor *y, gm_tensor *gradient) {
+    b->last_hook = gm__n_hooks_added();
     if (!backward_deliver(b, y->node, y, y->out_index, gradient)) return false;
     while (b->n) {
         backward_visit *v = backward_pop(b);
@@ -262,7 +264,7 @@ static bool backward_store(backward_pass *b) {
     for (int64_t i = 0; i < b->leaves.capacity; i++) {
         gm_tensor *leaf = (gm_tensor *)b->leaves.keys[i], *g = leaf ? b->leaves.values[i] : NULL;
         if (!g) continue;
-        if (leaf->hooks) g = gm__run_hooks(leaf, g);
+        if (leaf->hooks) g = gm__run_hooks(leaf, g, b->last_hook);
         g = backward_laid_out(leaf, g);
         if (!g || !gm_set_gradient(leaf, leaf->grad ? backward_sum(leaf->grad, g) : g)) return false;
     }

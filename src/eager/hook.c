@@ -1,4 +1,5 @@
-/* hook.c: callbacks on finished gradients. */
+/* hook.c: callbacks on finished gradients. Hooks are numbered as they are added, so that a pass knows those that were
+ * there when it began: what a hook adds is for the next pass. */
 #include "../math/fp.h"
 #include "tape.h"
 
@@ -7,7 +8,12 @@ typedef struct hook_entry {
     void *env;
     void (*free_env)(void *env);
     struct hook_entry *next;
+    int64_t number; /* ascending along the list */
 } hook_entry;
+
+static int64_t hook_count; /* atomic */
+
+int64_t gm__n_hooks_added(void) { return __atomic_load_n(&hook_count, __ATOMIC_RELAXED); }
 
 bool gm__watch_output(gm_tensor *x) {
     gm_node *n = x->node;
@@ -35,14 +41,14 @@ bool gm_on_gradient(gm_tensor *x, gm_gradient_hook fn, void *env, void (*free_en
         gm_free(h);
         return false;
     }
-    *h = (hook_entry){ fn, env, free_env, NULL };
+    *h = (hook_entry){ fn, env, free_env, NULL, __atomic_add_fetch(&hook_count, 1, __ATOMIC_RELAXED) };
     while (*last) last = &(*last)->next;
     *last = h;
     return true;
 }
 
-gm_tensor *gm__run_hooks(gm_tensor *x, gm_tensor *gradient) {
-    for (const hook_entry *h = x->hooks; h && gradient; h = h->next) {
+gm_tensor *gm__run_hooks(gm_tensor *x, gm_tensor *gradient, int64_t last) {
+    for (const hook_entry *h = x->hooks; h && h->number <= last && gradient; h = h->next) {
         gm_tensor *changed = h->fn(h->env, x, gradient);
         if (!gm_ok()) return NULL;
         if (changed && !gm_shape_equal(changed->shape, x->shape)) {

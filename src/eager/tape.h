@@ -62,7 +62,9 @@ bool gm__node_leads(const gm__map *marks, const gm_node *node);
 /* eager/hook.c */
 bool gm__watch_output(gm_tensor *x);
 void gm__unwatch_output(gm_tensor *x);
-gm_tensor *gm__run_hooks(gm_tensor *x, gm_tensor *gradient);
+/* The hooks numbered up to `last`: those that were there when a pass began, which noted gm__n_hooks_added(). */
+gm_tensor *gm__run_hooks(gm_tensor *x, gm_tensor *gradient, int64_t last);
+int64_t gm__n_hooks_added(void);
 void gm__free_hooks(void *hooks);
 
 /* What of the inputs and outputs the derivative of `op` needs. */

@@ -192,11 +192,22 @@ static bool module_make_ready(gm_module *m) {
 
 /* ---- using ---- */
 
+/* The first hook with a number above `id`, NULL if there is none. Numbers ascend along the list. */
+static const module_hook *module_next_hook(const gm_module *m, int64_t id) {
+    for (int64_t i = 0; i < m->n_hooks; i++)
+        if (m->hooks[i].id > id) return &m->hooks[i];
+    return NULL;
+}
+
+/* By number, since hooks may add and remove hooks; those that are new wait for the next time. */
 static bool module_tell(gm_module *m, gm_tensor *x, gm_tensor *y, gm_pack *in, gm_pack *out) {
     gm_forward_event e = { .module = m, .x = x, .y = y, .in = in, .out = out };
-    for (int64_t i = 0; gm_ok() && i < m->n_hooks; i++)
-        if (!m->hooks[i].fn(m->hooks[i].env, &e))
+    const module_hook *h;
+    for (int64_t id = -1, end = m->last_hook; gm_ok() && (h = module_next_hook(m, id)) && h->id < end;) {
+        id = h->id;
+        if (!h->fn(h->env, &e))
             return gm_fail(GM_ERROR_CALLBACK, "forward: a hook of the %s stopped it", m->class_name);
+    }
     return gm_ok();
 }
 

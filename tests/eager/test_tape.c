@@ -138,6 +138,30 @@ static void hooks(void) {
     CHECK(gm_item(gm_gradient_of(x)) == 3);
 }
 
+/* What a hook adds, to its own tensor or to any other, is for the next pass. */
+typedef struct { gm_tensor *to[3]; int calls, added; } adder;
+static gm_tensor *add_hooks(void *env, gm_tensor *x, gm_tensor *g) {
+    adder *a = env;
+    (void)x, (void)g;
+    a->calls++;
+    for (int i = 0; i < 3 && a->added < 1000; i++) a->added += gm_on_gradient(a->to[i], add_hooks, a, NULL);
+    return NULL;
+}
+
+static void hooks_that_add_hooks(void) {
+    GM_SCOPE(s);
+    gm_tensor *x = leaf(2), *w = leaf(5), *y = gm_mul(x, w), *z = gm_mul_scalar(y, 3);
+    adder a = { .to = { y, x, w } };
+    gm_on_gradient(y, add_hooks, &a, NULL);
+    CHECK(gm_backward(z, .retain = 1) && a.calls == 1 && a.added == 3, "%d calls, %d added", a.calls, a.added);
+    CHECK(gm_backward(z, .retain = 1) && a.calls == 5 && a.added == 15, "%d calls, %d added", a.calls, a.added);
+    gm_tensor *alone = leaf(2), *square = gm_mul(alone, alone);
+    adder b = { .to = { alone, alone, alone } };
+    gm_on_gradient(alone, add_hooks, &b, NULL);
+    for (int i = 0; i < 3; i++) CHECK(gm_backward(square, .retain = 1), "%s", gm_error_message());
+    CHECK(b.calls == 1 + 4 + 16 && b.added == 3 * 21 && gm_item(gm_gradient_of(alone)) == 12, "%d calls", b.calls);
+}
+
 static gm_tensor *count(void *env, gm_tensor *x, gm_tensor *g) {
     (void)x, (void)g;
     ++*(int *)env;
@@ -243,6 +267,7 @@ int main(void) {
     RUN(modes);
     RUN(changed_value);
     RUN(hooks);
+    RUN(hooks_that_add_hooks);
     RUN(only_what_leads);
     RUN(many_ways);
     RUN(long_chain);

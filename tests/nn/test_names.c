@@ -173,6 +173,29 @@ static void hooks(void) {
     recorded_error(GM_ERROR_VALUE, "0 inputs for a sequential");
 }
 
+/* A hook that adds a hook and removes itself: the new one waits for the next forward. */
+typedef struct { gm_module *m; int64_t own; int calls, later; } changer;
+static bool count_later(void *env, const gm_forward_event *e) { return (void)e, ++((changer *)env)->later; }
+static bool change_hooks(void *env, const gm_forward_event *e) {
+    changer *c = env;
+    (void)e;
+    if (++c->calls > 100) return false;
+    int64_t own = c->own;
+    c->own = gm_on_forward(c->m, change_hooks, c, NULL);
+    return gm_remove_hook(c->m, own) && gm_on_forward(c->m, count_later, c, NULL) >= 0;
+}
+
+static void hooks_that_change_hooks(void) {
+    GM_SCOPE(s);
+    gm_module *net = small_net();
+    gm_tensor *x = recorded_input(1, GM_SHAPE(5, 3));
+    changer c = { .m = net };
+    c.own = gm_on_forward(net, change_hooks, &c, NULL);
+    gm_on_forward(net, count_later, &c, NULL);
+    CHECK(gm_forward(net, x) && c.calls == 1 && c.later == 1, "%d %d %s", c.calls, c.later, gm_error_message());
+    CHECK(gm_forward(net, x) && c.calls == 2 && c.later == 3, "%d %d %s", c.calls, c.later, gm_error_message());
+}
+
 int main(void) {
     RUN(patterns);
     RUN(freezing);
@@ -182,5 +205,6 @@ int main(void) {
     RUN(long_lists);
     RUN(sharing);
     RUN(hooks);
+    RUN(hooks_that_change_hooks);
     return check_done();
 }
