@@ -95,9 +95,9 @@ GM_API int64_t gm_unfreeze(gm_module *net, const char *pattern);
  * none. */
 GM_API int64_t gm_init_parameters(gm_module *net, const char *pattern, gm_init kind, double a, double b);
 
-/* `partial`: names that are missing or too much are a warning. `skip_shapes`: so are other shapes, which are left
- * out. */
-typedef struct { size_t size; int32_t partial, skip_shapes; } gm_load_state_dict_args;
+/* `partial`: names that are missing or too much are a warning. `skip_shapes`: so are other shapes, which are left out.
+ * `check`: only look whether they fit, change nothing. */
+typedef struct { size_t size; int32_t partial, skip_shapes, check, reserved; } gm_load_state_dict_args;
 /* Copy the values of a pack, nested or not, into the net's parameters and buffers, converted to their dtypes: all of
  * them or, after an error, none. INDEX lists the names that are missing or too much, SHAPE those of another shape. */
 GM_API bool gm_load_state_dict_with(gm_module *net, gm_pack *values, const gm_load_state_dict_args *args);

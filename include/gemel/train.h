@@ -124,6 +124,7 @@ typedef struct {
  * Checkpoints are written whole or not at all. A run that was stopped anywhere, by kill -9 too, and is started again
  * with the same options and .resume goes on from its last checkpoint and ends with the same bits as one that was never
  * stopped. `epochs` may be larger than before; a change of batch_size, accumulate, seed or the order is a STATE error.
+ * A checkpoint that is refused, in whatever part, leaves net, optimizer and all else as they were.
  * best.safetensors holds the net only, as gm_save_safetensors of its state dict does. */
 GM_API bool gm_fit_with(gm_module *net, gm_dataset *d, const gm_fit_args *args);
 

@@ -124,7 +124,7 @@ bool gm__checkpoint_save_best(const gm__fit_run *r) {
            gm_save_safetensors(gm_state_dict(r->net), r->a->metadata, path);
 }
 
-/* ---- going on ---- */
+/* ---- reading ---- */
 
 /* A tensor of `n` elements of this dtype; NULL and FORMAT if the file has none. */
 static const void *checkpoint_get(gm_pack *p, const char *path, const char *name, gm_dtype dtype, int64_t n) {
@@ -170,67 +170,137 @@ static bool checkpoint_same_parts(const gm__fit_run *r, gm_pack *p, const char *
     return gm_ok();
 }
 
-static bool checkpoint_take_sums(gm__fit_run *r, gm_pack *p, const char *path) {
-    const double *sums = checkpoint_get(p, path, "fit.sums", GM_F64, 5);
+/* ---- looking at all of it before anything is changed: a checkpoint that is refused leaves the run as it was ---- */
+
+typedef struct {
+    gm__fit_run *r;
+    gm_pack *p, *net, *optimizer, *average, *best; /* the file and its parts */
+    const char *path;
+    gm__fit_sums sums;
+    gm_history *history;
+    const int64_t *at;
+    const uint64_t *random;
+    double lr;
+} checkpoint_file;
+
+/* What the parts' own functions would refuse, which load at once: a state as `front` of the file has it. */
+static bool checkpoint_fits(const char *front, gm_pack *own, gm_pack *values) {
+    char want[200], got[200];
+    for (int64_t i = 0; gm_ok() && i < gm_pack_count(own); i++) {
+        const char *name = gm_pack_name(own, i);
+        if (!gm_pack_has(values, name)) return gm_fail(GM_ERROR_INDEX, "fit: \"%s%s\" is missing", front, name);
+        gm_tensor *value = gm_get(values, name);
+        gm_shape there = gm_shape_of(value), here = gm_shape_of(gm_pack_at(own, i));
+        if (gm_ok() && !gm_shape_equal(there, here))
+            return gm_fail(GM_ERROR_SHAPE, "fit: \"%s%s\" is %s, this run has %s", front, name,
+                           gm_shape_text(there, got, sizeof got), gm_shape_text(here, want, sizeof want));
+        if (gm_ok() && !gm_is_float(gm_dtype_of(value)))
+            return gm_fail(GM_ERROR_DTYPE, "fit: \"%s%s\" is %s, states are floats", front, name,
+                           gm_dtype_name(gm_dtype_of(value)));
+    }
+    for (int64_t i = 0; gm_ok() && i < gm_pack_count(values); i++)
+        if (!gm_pack_has(own, gm_pack_name(values, i)))
+            return gm_fail(GM_ERROR_INDEX, "fit: \"%s%s\" is no part of this run", front, gm_pack_name(values, i));
+    return gm_ok();
+}
+
+static bool checkpoint_look_at_place(checkpoint_file *f) {
+    f->at = checkpoint_get(f->p, f->path, "fit.at", GM_I64, CHECKPOINT_PLACES);
+    f->random = checkpoint_get(f->p, f->path, "random", GM_U64, 2);
+    const int64_t *settings = checkpoint_get(f->p, f->path, "fit.settings", GM_I64, CHECKPOINT_SETTINGS);
+    if (!gm_ok()) return false;
+    if (f->at[0] != CHECKPOINT_VERSION)
+        return gm_fail(GM_ERROR_UNSUPPORTED, "fit: %s is a checkpoint of version %lld, this is version %d", f->path,
+                       (long long)f->at[0], CHECKPOINT_VERSION);
+    if (f->at[1] < 0 || f->at[2] < 0 || f->at[3] < 0)
+        return gm_fail(GM_ERROR_FORMAT, "fit: %s: epoch %lld, batch %lld, step %lld", f->path, (long long)f->at[1],
+                       (long long)f->at[2], (long long)f->at[3]);
+    return checkpoint_same_settings(f->r, f->path, settings) && checkpoint_same_parts(f->r, f->p, f->path);
+}
+
+static bool checkpoint_look_at_metrics(const checkpoint_file *f) {
+    gm_metric *const *metrics = f->r->a->metrics;
+    for (int i = 0; gm_ok() && metrics && metrics[i]; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "metric.%d", i);
+        if (!gm_pack_has(f->p, name))
+            return gm_fail(GM_ERROR_STATE, "fit: cannot go on from %s: it was saved with %d metrics, this run has more",
+                           f->path, i);
+        gm_tensor *t = gm_get(f->p, name);
+        if (gm_ok() && gm_n_dims(t) != 1) return gm_fail(GM_ERROR_FORMAT, "fit: %s: \"%s\" is no list", f->path, name);
+        checkpoint_get(f->p, f->path, name, GM_F64, gm_count(t));
+    }
+    return gm_ok();
+}
+
+static bool checkpoint_look_at_sums(checkpoint_file *f) {
+    const double *sums = checkpoint_get(f->p, f->path, "fit.sums", GM_F64, 5);
     if (!sums) return false;
-    gm__fit_sums *s = &r->sums;
-    *s = (gm__fit_sums){ sums[0], (int64_t)sums[1], (int64_t)sums[2], sums[3] != 0, 0, 0, { { { 0 }, 0, 0 } } };
-    r->lr = sums[4];
-    gm_pack *logged = checkpoint_take(p, "logged.");
+    gm__fit_sums *s = &f->sums;
+    s->loss = sums[0], s->right = (int64_t)sums[1], s->count = (int64_t)sums[2], s->labels = sums[3] != 0;
+    f->lr = sums[4];
+    gm_pack *logged = checkpoint_take(f->p, "logged.");
     for (int64_t i = 0; gm_ok() && i < gm_pack_count(logged) && i < FIT_LOGGED; i++) {
-        const double *pair = checkpoint_get(logged, path, gm_pack_name(logged, i), GM_F64, 2);
+        const double *pair = checkpoint_get(logged, f->path, gm_pack_name(logged, i), GM_F64, 2);
         if (!pair) return false;
         gm__fit_logged *l = &s->logged[s->n_logged++];
         snprintf(l->name, sizeof l->name, "%s", gm_pack_name(logged, i));
         l->sum = pair[0], l->weight = pair[1];
     }
-    for (int i = 0; gm_ok() && r->a->metrics && r->a->metrics[i]; i++) {
-        char name[32];
-        snprintf(name, sizeof name, "metric.%d", i);
-        if (!gm_pack_has(p, name))
-            return gm_fail(GM_ERROR_STATE, "fit: cannot go on from %s: it was saved with %d metrics, this run has more",
-                           path, i);
-        gm_load_metric_state(r->a->metrics[i], gm_get(p, name));
-    }
-    return gm_ok();
-}
-
-static bool checkpoint_load(gm__fit_run *r, gm_pack *p, const char *path) {
-    const int64_t *at = checkpoint_get(p, path, "fit.at", GM_I64, CHECKPOINT_PLACES);
-    const int64_t *settings = checkpoint_get(p, path, "fit.settings", GM_I64, CHECKPOINT_SETTINGS);
-    const uint64_t *random = checkpoint_get(p, path, "random", GM_U64, 2);
-    if (!gm_ok()) return false;
-    if (at[0] != CHECKPOINT_VERSION)
-        return gm_fail(GM_ERROR_UNSUPPORTED, "fit: %s is a checkpoint of version %lld, this is version %d", path,
-                       (long long)at[0], CHECKPOINT_VERSION);
-    if (at[1] < 0 || at[2] < 0 || at[3] < 0)
-        return gm_fail(GM_ERROR_FORMAT, "fit: %s: epoch %lld, batch %lld, step %lld", path, (long long)at[1],
-                       (long long)at[2], (long long)at[3]);
-    if (!checkpoint_same_settings(r, path, settings) || !checkpoint_same_parts(r, p, path)) return false;
-    if (!checkpoint_take_sums(r, p, path)) return false;
-    int64_t where = gm_where_push(path); /* messages of another net or optimizer name the file */
-    gm_load_state_dict(r->net, checkpoint_take(p, "net."));
-    gm_load_optimizer_state(r->optimizer, checkpoint_take(p, "optimizer."));
-    if (r->a->average) gm_load_average_state(r->a->average, checkpoint_take(p, "average."));
-    gm_where_pop(where);
-    if (r->a->schedule) gm_load_schedule_state(r->a->schedule, gm_get(p, "schedule"));
-    gm__history_load(r->history, p);
-    if (!gm_ok()) return false;
-    r->epoch = at[1], r->batch = at[2], r->step = r->saved_step = at[3];
-    gm_set_random_state(random[0], random[1]);
-    return true;
+    return checkpoint_look_at_metrics(f);
 }
 
 /* What keep_best goes back to. */
-static bool checkpoint_load_best(gm__fit_run *r) {
+static bool checkpoint_look_at_best(checkpoint_file *f) {
     char path[4200];
     struct stat st;
-    if (!r->a->keep_best || !gm__checkpoint_path(r->a, "best.safetensors", path, sizeof path) || stat(path, &st))
+    if (!f->r->a->keep_best || !gm__checkpoint_path(f->r->a, "best.safetensors", path, sizeof path) || stat(path, &st))
         return gm_ok();
-    gm_pack *best = gm_load_safetensors(path, .copy = 1);
+    int64_t where = gm_where_push(path);
+    f->best = gm_load_safetensors(path, .copy = 1);
+    if (f->best) gm_load_state_dict(f->r->net, f->best, .check = 1);
+    gm_where_pop(where);
+    return gm_ok();
+}
+
+static bool checkpoint_look(checkpoint_file *f) {
+    const gm__fit_run *r = f->r;
+    if (!checkpoint_look_at_place(f) || !checkpoint_look_at_sums(f)) return false;
+    f->net = checkpoint_take(f->p, "net.");
+    f->optimizer = checkpoint_take(f->p, "optimizer.");
+    f->average = r->a->average ? checkpoint_take(f->p, "average.") : NULL;
+    int64_t where = gm_where_push(f->path); /* messages of another net or optimizer name the file */
+    gm_load_state_dict(r->net, f->net, .check = 1);
+    checkpoint_fits("optimizer.", gm_optimizer_state(r->optimizer), f->optimizer);
+    if (f->average) checkpoint_fits("average.", gm_average_state(r->a->average), f->average);
+    f->history = gm__history_read(f->p);
+    gm_where_pop(where);
+    if (r->a->schedule)
+        checkpoint_get(f->p, f->path, "schedule", GM_F64, gm_count(gm_schedule_state(r->a->schedule)));
+    return gm_ok() && checkpoint_look_at_best(f);
+}
+
+/* ---- going on ---- */
+
+static bool checkpoint_load(checkpoint_file *f) {
+    gm__fit_run *r = f->r;
+    gm_load_state_dict(r->net, f->net);
+    gm_load_optimizer_state(r->optimizer, f->optimizer);
+    if (f->average) gm_load_average_state(r->a->average, f->average);
+    if (r->a->schedule) gm_load_schedule_state(r->a->schedule, gm_get(f->p, "schedule"));
+    for (int i = 0; gm_ok() && r->a->metrics && r->a->metrics[i]; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "metric.%d", i);
+        gm_load_metric_state(r->a->metrics[i], gm_get(f->p, name));
+    }
+    if (!gm_ok()) return false;
+    gm__history_swap(r->history, f->history);
+    r->epoch = f->at[1], r->batch = f->at[2], r->step = r->saved_step = f->at[3];
+    r->sums = f->sums, r->lr = f->lr;
     gm_release(r->best);
-    r->best = gm_retain(best);
-    return best != NULL;
+    r->best = gm_retain(f->best);
+    gm_set_random_state(f->random[0], f->random[1]);
+    return true;
 }
 
 bool gm__checkpoint_resume(gm__fit_run *r) {
@@ -243,6 +313,6 @@ bool gm__checkpoint_resume(gm__fit_run *r) {
     }
     GM_SCOPE(s);
     GM_NO_GRAD;
-    gm_pack *p = gm_load_safetensors(path, .copy = 1);
-    return p && checkpoint_load(r, p, path) && checkpoint_load_best(r);
+    checkpoint_file f = { .r = r, .p = gm_load_safetensors(path, .copy = 1), .path = path };
+    return f.p && checkpoint_look(&f) && checkpoint_load(&f);
 }

@@ -107,13 +107,26 @@ bool gm__history_save(const gm_history *h, gm_pack *p) {
     return gm_ok();
 }
 
-bool gm__history_load(gm_history *h, gm_pack *p) {
-    history_clear(h);
+static bool history_read_column(gm_history *h, const char *name, gm_tensor *t) {
+    if (!t || gm_dtype_of(t) != GM_F64 || gm_n_dims(t) != 1)
+        return gm_fail(GM_ERROR_FORMAT, "fit: no checkpoint: \"history.%.200s\" is not f64 [epochs]", name);
+    const double *v = gm_data(t);
+    for (int64_t k = v ? gm_count(t) : 0; gm_ok() && k > 0; k--) gm_history_put(h, name, k - 1, v[k - 1]);
+    return gm_ok();
+}
+
+gm_history *gm__history_read(gm_pack *p) {
+    gm_history *h = gm_history_new();
     for (int64_t i = 0; gm_ok() && i < gm_pack_count(p); i++) {
         const char *name = gm_pack_name(p, i);
-        gm_tensor *t = strncmp(name, "history.", 8) ? NULL : gm_pack_at(p, i);
-        const double *v = t && gm_dtype_of(t) == GM_F64 ? gm_data(t) : NULL;
-        for (int64_t k = v ? gm_count(t) : 0; gm_ok() && k > 0; k--) gm_history_put(h, name + 8, k - 1, v[k - 1]);
+        if (!strncmp(name, "history.", 8)) history_read_column(h, name + 8, gm_pack_at(p, i));
     }
-    return gm_ok();
+    return gm_ok() ? h : NULL;
+}
+
+void gm__history_swap(gm_history *a, gm_history *b) {
+    history_column *columns = a->columns;
+    int64_t n = a->n;
+    a->columns = b->columns, a->n = b->n;
+    b->columns = columns, b->n = n;
 }

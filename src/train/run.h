@@ -87,6 +87,8 @@ void gm__logs_close(gm__fit_run *r);
 /* ---- history.c ---- */
 
 bool gm__history_save(const gm_history *h, gm_pack *p);
-bool gm__history_load(gm_history *h, gm_pack *p);
+/* A new history with what the pack has; and its exchange with another, which cannot fail. */
+gm_history *gm__history_read(gm_pack *p);
+void gm__history_swap(gm_history *a, gm_history *b);
 
 #endif

@@ -167,7 +167,7 @@ expect 0 out '^fit.at  *i64  *\[4\]$' inspect "$work/keep/last.safetensors"
 [ ! -e /dev/zero ] || expect 1 err 'IO: .*cannot read /dev/zero: .*arge' inspect /dev/zero
 expect 1 err 'STATE: .*keep/last.safetensors is a run to go on with' eval "$work/keep/last.safetensors" --data "mnist:$data"
 expect 1 err 'INDEX: .*missing.*(in .*keep/last.safetensors)' $keep --model lenet
-expect 1 err 'INDEX: .*"group.0.momentum" is missing.*(in .*keep/last.safetensors)' $keep --optimizer sgd
+expect 1 err 'INDEX: .*"optimizer.group.0.momentum" is missing.*(in .*keep/last.safetensors)' $keep --optimizer sgd
 expect 1 err 'IO: .*cannot make the directory .*/whole.json: a file of that name is in the way' $long \
     --checkpoint-dir "$work/whole.json"
 check '[ ! -s "$work/out" ]'

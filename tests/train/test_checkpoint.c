@@ -280,6 +280,58 @@ static void refused(void) {
     gm_error_clear();
 }
 
+/* The last checkpoint with something else in the place of an entry. */
+static void forge(gm_pack *whole, const char *name) {
+    gm_pack *p = gm_pack_new();
+    for (int64_t i = 0; i < gm_pack_count(whole); i++) gm_pack_set(p, gm_pack_name(whole, i), gm_pack_at(whole, i));
+    CHECK(gm_pack_has(p, name), "%s", name);
+    gm_pack_set(p, name, gm_zeros(GM_SHAPE(3, 5), GM_I32));
+    CHECK(gm_save_safetensors(p, NULL, last), "%s", gm_error_message());
+}
+
+/* True if r is as run_new makes it. */
+static bool untouched(const run *r) {
+    run fresh = run_new();
+    gm_pack *a = gm_optimizer_state(r->optimizer), *b = gm_optimizer_state(fresh.optimizer);
+    for (int64_t i = 0; i < gm_pack_count(b); i++)
+        if (gm_item(gm_all(gm_eq(gm_pack_at(a, i), gm_pack_at(b, i)))) != 1) return false;
+    a = gm_average_state(r->average);
+    return problem_same(r->net, fresh.net) && !gm_history_epochs(r->history) && gm_item(gm_get(a, "updates")) == 0 &&
+           gm_item(gm_select(gm_schedule_state(r->schedule), 0, 0)) == 0 && !gm_count(gm_metric_state(r->metrics[1]));
+}
+
+/* Whatever part of a checkpoint does not fit, nothing of it is loaded. */
+static void refused_whole(void) {
+    GM_SCOPE(s);
+    static const char *const parts[] = { "net.0.bias", "optimizer.state.0.bias.exp_avg", "optimizer.group.1.lr",
+                                         "average.average.0.bias", "schedule", "history.loss", "metric.1", "fit.sums" };
+    run r = run_new();
+    forget();
+    CHECK(run_fit(&r, 6, false, false, 0), "%s", gm_error_message());
+    gm_pack *whole = gm_load_safetensors(last, .copy = 1);
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        GM_SCOPE(inner);
+        run again = run_new();
+        forge(whole, parts[i]);
+        CHECK(!run_fit(&again, 0, false, true, 0) && strstr(gm_error_message(), last), "%s: %s", parts[i],
+              gm_error_message());
+        CHECK(strstr(gm_error_message(), i ? parts[i] : "0.bias"), "%s: %s", parts[i], gm_error_message());
+        gm_error_clear();
+        CHECK(untouched(&again), "%s", parts[i]);
+    }
+    gm_save_safetensors(whole, NULL, last);
+    gm_save_safetensors(GM_PACK({ "0.bias", gm_zeros(GM_SHAPE(3), GM_F32), NULL }), NULL, best);
+    run again = run_new();
+    CHECK(!run_fit(&again, 0, false, true, 0) && strstr(gm_error_message(), best), "%s", gm_error_message());
+    gm_error_clear();
+    CHECK(untouched(&again));
+    again.optimizer = gm_sgd(again.net, 0.1);
+    CHECK(!run_fit(&again, 0, false, true, 0), "an optimizer of another kind");
+    CHECK(strstr(gm_error_message(), "is missing") && strstr(gm_error_message(), last), "%s", gm_error_message());
+    gm_error_clear();
+    CHECK(problem_same(again.net, run_new().net));
+}
+
 static bool interrupt_third(void *env, const gm_fit_moment *at) {
     (void)env;
     if (at->moment == GM_FIT_STEP && at->step == 2) gm_interrupt();
@@ -333,6 +385,7 @@ int main(void) {
     RUN(killed_anywhere);
     RUN(full_disk);
     RUN(refused);
+    RUN(refused_whole);
     RUN(interrupted);
     RUN(interrupted_late);
     forget();
