@@ -66,7 +66,8 @@ GM_API bool gm_takes(const gm_module *m, const char *name);
 typedef struct { gm_module *module; gm_tensor *x, *y; gm_pack *in, *out; } gm_forward_event;
 typedef bool (*gm_forward_hook)(void *env, const gm_forward_event *e);
 /* Call fn after each forward or apply of this module on real values, in order of registration; false stops it
- * (CALLBACK). A hook that a hook adds is called from the next forward on. Returns a number for gm_remove_hook, -1 after an error. */
+ * (CALLBACK). A hook that a hook adds is called from the next forward on. Returns a number for gm_remove_hook, -1 after
+ * an error. */
 GM_API int64_t gm_on_forward(gm_module *m, gm_forward_hook fn, void *env, void (*free_env)(void *env));
 GM_API bool gm_remove_hook(gm_module *m, int64_t id);
 /* Training mode, on when new: what dropout and batch norm look at. For the module and all below it. */

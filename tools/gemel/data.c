@@ -1,9 +1,9 @@
 /* data.c: data sets by name, as --data takes them.
  *
  * A name is KIND:PLACE, then options, ",key=value". All of it is looked at by data_check, before any work is done, so
- * that what is wrong in it is told as a wrong command line. Whatever the data says of itself is settled by the first set that
- * is opened (the training part, or a model file) and followed by the others: the size of pictures, the numbering of
- * classes, the columns of tables and how they are scaled. */
+ * that what is wrong in it is told as a wrong command line. Whatever the data says of itself is settled by the first
+ * set that is opened (the training part, or a model file) and followed by the others: the size of pictures, the
+ * numbering of classes, the columns of tables and how they are scaled. */
 #include "data.h"
 
 #include <gemel/extend.h>
