@@ -7,6 +7,7 @@
 #include "data.h"
 #include "extend.h"
 #include "formats.h"
+#include "graph.h"
 #include "metrics.h"
 #include "nn.h"
 #include "op.h"

@@ -21,7 +21,8 @@ enum { GM_OP_MAX_OUT = 8 };
 /* ---- Attributes: a plain struct per operation, described by a table so that they print, compare and save --------- */
 
 typedef int32_t gm_attr_kind;
-enum { GM_ATTR_I64 = 1, GM_ATTR_F64, GM_ATTR_I32, GM_ATTR_I64S, GM_ATTR_F64S, GM_ATTR_SHAPE, GM_ATTR_TEXT };
+enum { GM_ATTR_I64 = 1, GM_ATTR_F64, GM_ATTR_I32, GM_ATTR_I64S, GM_ATTR_F64S, GM_ATTR_SHAPE, GM_ATTR_TEXT,
+       GM_ATTR_OBJECT /* a pointer to an object of the library, or NULL; recordings hold it */ };
 /* `count` elements for the plurals, bytes for TEXT (a char array); 1 else. */
 typedef struct { const char *name; gm_attr_kind kind; int32_t count; size_t offset; } gm_attr;
 
@@ -119,7 +120,7 @@ struct gm_op {
     uint32_t saves_in, saves_out; /* bit i: the derivative needs the values of input (output) i */
     uint32_t diff_in;             /* bit i: input i may carry a gradient; 0: every float input */
     uint32_t diff_out; /* bit j: output j may carry one; 0: every float output (statistics kept for grad do not) */
-    uint32_t reserved_flags;
+    uint32_t writes; /* bit i: the kernel changes input i in place */
     size_t attrs_bytes;
     const gm_attr *attrs; /* ends with GM_ATTR_END */
     /* Fill out[0..] from the inputs' shapes and dtypes; returns the number of outputs, or -1 after gm_fail. */

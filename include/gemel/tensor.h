@@ -120,6 +120,8 @@ GM_API void gm_set(gm_tensor **slot, gm_tensor *t);
 /* Overwrite the elements of `target` by those of `value` (broadcast and cast to it). Autograd notices: a saved value
  * that changed is an error in the backward pass. */
 GM_API bool gm_assign(gm_tensor *target, gm_tensor *value);
+/* A NUMERIC error if an element of x is not finite; in a compiled program it ends the run at this place. */
+GM_API bool gm_check_finite(gm_tensor *x);
 
 /* ---- Packs: ordered lists of named tensors and packs ------------------------------------------------------------- */
 

@@ -1,6 +1,7 @@
 /* stream.c: where random operations take their place in the sequence from. */
 #include "../math/fp.h"
 #include "stream.h"
+#include "context.h"
 #include "gemel/ops/random.h"
 
 #include <pthread.h>
@@ -23,7 +24,10 @@ void gm_random_state(uint64_t *seed, uint64_t *count) {
     pthread_mutex_unlock(&stream_lock);
 }
 
+uint64_t (*gm__draw_traced)(uint64_t *seed);
+
 uint64_t gm__draw_next(uint64_t *seed) {
+    if (gm__context()->trace) return gm__draw_traced(seed);
     pthread_mutex_lock(&stream_lock);
     *seed = stream_seed;
     uint64_t count = stream_count++;

@@ -5,6 +5,8 @@
 
 /* This operation's count; the next gets the one after it. */
 uint64_t gm__draw_next(uint64_t *seed);
+/* What it asks while the thread has an open trace (graph/trace.c fills it in). */
+extern uint64_t (*gm__draw_traced)(uint64_t *seed);
 /* 64-bit FNV-1a of a path; 0 for the empty one. */
 uint64_t gm__path_hash(const char *path);
 /* Philox's key for a seed and a path (docs/numerics.md). */

@@ -2,6 +2,7 @@
 #include "../math/fp.h"
 #include "tape.h"
 #include "../ops/ops.h"
+#include "gemel/graph.h"
 #include "../base/context.h"
 
 /* impl is the mode before, plus one: a zeroed guard ends nothing. */
@@ -29,6 +30,7 @@ bool gm_set_requires_grad(gm_tensor *x, bool on) {
     if (on && !gm_is_float(x->dtype))
         return gm_fail(GM_ERROR_DTYPE, "set_requires_grad: %s has no gradient, only floats do",
                        gm_dtype_name(x->dtype));
+    if (x->requires_grad != on && x->storage) gm_modes_changed();
     x->requires_grad = on;
     return true;
 }
@@ -83,27 +85,4 @@ void gm_set(gm_tensor **slot, gm_tensor *t) {
     gm_tensor *old = *slot;
     *slot = gm_retain(t);
     gm_release(old);
-}
-
-bool gm_assign(gm_tensor *target, gm_tensor *value) {
-    if (!gm_ok() || !gm__check_tensor(target, "assign", 1) || !gm__check_tensor(value, "assign", 2)) return false;
-    if (!target->storage || !value->storage) return gm_fail(GM_ERROR_STATE, "assign: no value here, only a shape");
-    if (!gm__has_data(target) || !gm__has_data(value)) return false;
-    bool fits = value->shape.n <= target->shape.n;
-    for (int i = 1; fits && i <= value->shape.n; i++) {
-        int64_t v = value->shape.d[value->shape.n - i];
-        fits = v == 1 || v == target->shape.d[target->shape.n - i];
-    }
-    if (!fits)
-        return gm_fail(GM_ERROR_SHAPE, "assign: %s does not broadcast to %s", gm__tensor_shape_str(value),
-                       gm__tensor_shape_str(target));
-    GM_SCOPE(s);
-    if (value->storage == target->storage) { /* they may overlap */
-        GM_NO_GRAD;
-        value = gm_copy(value);
-        if (!value) return false;
-    }
-    gm__operand from = gm__operand_broadcast(value, &target->shape), to = gm__operand_of(target);
-    target->storage->version++;
-    return gm__copy(&target->shape, &from, &to);
 }

@@ -16,19 +16,19 @@ enum { RUN_MAX_IN = 64, RUN_MAX_OUT = 64 };
 
 static bool run_is_narrow(gm_dtype t) { return t == GM_F16 || t == GM_BF16 || t == GM_F8E4M3 || t == GM_F8E5M2; }
 
-static gm_dtype run_widened(const gm_op *op, gm_dtype t) {
+gm_dtype gm__widened(const gm_op *op, gm_dtype t) {
     return (op->flags & GM_OP_COMPUTE_F32) && run_is_narrow(t) ? GM_F32 : t;
 }
 
 /* The inputs as the kernel wants them. */
-static bool run_prepare(const gm_op *op, gm_tensor *const *in, int n_in, gm_tensor **ready) {
+bool gm__prepare_inputs(const gm_op *op, gm_tensor *const *in, int n_in, gm_tensor **ready) {
     for (int i = 0; i < n_in; i++) {
         ready[i] = in[i];
         if (!in[i]) continue;
-        if (!in[i]->storage)
+        if (!in[i]->storage && !in[i]->symbol)
             return gm_fail(GM_ERROR_STATE, "%s: argument %d has no value here, only a shape", op->name, i + 1);
-        if (!gm__has_data(in[i])) return false;
-        if (run_widened(op, in[i]->dtype) != in[i]->dtype) ready[i] = gm_cast(in[i], GM_F32);
+        if (in[i]->storage && !gm__has_data(in[i])) return false;
+        if (gm__widened(op, in[i]->dtype) != in[i]->dtype) ready[i] = gm_cast(in[i], GM_F32);
         if (ready[i] && (op->flags & GM_OP_CONTIGUOUS)) ready[i] = gm_contiguous(ready[i]);
         if (!ready[i]) return false;
     }
@@ -41,14 +41,14 @@ static int run_make_outputs(const gm_op_args *a, gm_tensor **out) {
     int n = a->op->infer(a, spec);
     if (n < 0 || (a->op->flags & (GM_OP_VIEW | GM_OP_DYNAMIC | GM_OP_OWN_OUTPUTS))) return n;
     for (int j = 0; j < n; j++) {
-        out[j] = gm__tensor_new(&spec[j].shape, run_widened(a->op, spec[j].dtype), spec[j].channels_last);
+        out[j] = gm__tensor_new(&spec[j].shape, gm__widened(a->op, spec[j].dtype), spec[j].channels_last);
         if (!out[j]) return -1;
     }
     return n;
 }
 
 /* Outputs of widened kernels become what infer says for the original inputs. */
-static bool run_narrow(const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs, gm_tensor **out, int n) {
+bool gm__narrow_outputs(const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs, gm_tensor **out, int n) {
     gm_spec spec[RUN_MAX_OUT];
     gm_op_args a = { op, n_in, n, in, attrs };
     memset(spec, 0, sizeof(gm_spec) * (size_t)n);
@@ -60,7 +60,7 @@ static bool run_narrow(const gm_op *op, gm_tensor *const *in, int n_in, const vo
     return true;
 }
 
-static bool run_needs_narrow(const gm_op *op, gm_tensor *const *in, int n_in) {
+bool gm__needs_narrowing(const gm_op *op, gm_tensor *const *in, int n_in) {
     if (!(op->flags & GM_OP_COMPUTE_F32)) return false;
     for (int i = 0; i < n_in; i++)
         if (in[i] && run_is_narrow(in[i]->dtype)) return true;
@@ -71,18 +71,18 @@ static int run_values(const gm_op *op, gm_tensor *const *in, int n_in, const voi
     gm_tensor *ready[RUN_MAX_IN];
     bool simple = !(op->flags & (GM_OP_CONTIGUOUS | GM_OP_COMPUTE_F32));
     if (n_in > RUN_MAX_IN) return gm_fail(GM_ERROR_VALUE, "%s: %d inputs, at most %d", op->name, n_in, RUN_MAX_IN), -1;
-    if (!run_prepare(op, in, n_in, ready)) return -1;
+    if (!gm__prepare_inputs(op, in, n_in, ready)) return -1;
     gm_op_args a = { op, n_in, op->n_out, simple ? in : ready, attrs };
     int n = run_make_outputs(&a, out);
     if (n < 0) return -1;
     a.n_out = n;
     bool ok = op->kernel ? op->kernel(&a, out) : op->lower(&a, out);
-    if (!ok || (!simple && run_needs_narrow(op, in, n_in) && !run_narrow(op, in, n_in, attrs, out, n))) return -1;
+    if (!ok || (!simple && gm__needs_narrowing(op, in, n_in) && !gm__narrow_outputs(op, in, n_in, attrs, out, n))) return -1;
     return n;
 }
 
-static bool run_wants_tape(const gm_context *c, const gm_op *op, gm_tensor *const *in, int n_in) {
-    if (c->no_grad || (op->flags & GM_OP_NO_GRAD) || !op->grad) return false;
+bool gm__wants_tape(const gm_op *op, gm_tensor *const *in, int n_in) {
+    if (gm__context()->no_grad || (op->flags & GM_OP_NO_GRAD) || !op->grad) return false;
     for (int i = 0; i < n_in; i++)
         if (in[i] && (in[i]->node || in[i]->requires_grad) && gm__is_float(in[i]->dtype) &&
             (!op->diff_in || (op->diff_in >> (i < 31 ? i : 31) & 1)))
@@ -115,7 +115,7 @@ static bool run_check_nan(gm_context *c, const gm_op *op, gm_tensor *const *in, 
 
 static int run_op(const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs, gm_tensor **out) {
     gm_context *c = gm__context();
-    bool taped = run_wants_tape(c, op, in, n_in), before = c->no_grad;
+    bool taped = gm__wants_tape(op, in, n_in), before = c->no_grad;
     c->no_grad = true; /* copies and lowered forms are part of this operation */
     int n = run_values(op, in, n_in, attrs, out);
     c->no_grad = before;
@@ -136,6 +136,7 @@ static inline unsigned run_fp_state(void) {
 
 int gm__eager_dispatch(const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs, gm_tensor **out) {
     if (__builtin_expect(atomic_load_explicit(&gm__n_symbols, memory_order_relaxed) > 0, 0)) {
+        if (gm__context()->trace) return gm__dispatch_traced(op, in, n_in, attrs, out);
         int n = gm__dispatch_symbolic(op, in, n_in, attrs, out);
         if (n != GM__NOT_SYMBOLIC) return n;
     }

@@ -119,6 +119,7 @@ static bool tape_save_output(gm_node *n, int j, gm_tensor *t) {
     gm_tensor *alias = gm__object_make(&gm__tensor_type);
     if (!alias) return false;
     alias->storage = gm_retain(t->storage);
+    alias->symbol = gm_retain(t->symbol);
     alias->offset = t->offset;
     alias->dtype = t->dtype;
     alias->shape = t->shape;
@@ -200,6 +201,7 @@ gm_tensor *gm__node_output(gm_node *n, int j) {
     if (!n->saved_out[j]) return tape_ghost(n, n->n_in + j);
     if (!tape_unchanged(n, n->saved_out[j], n->out_version[j], "output", j)) return NULL;
     gm_tensor *t = gm__tensor_alias(n->saved_out[j]);
+    if (t) t->symbol = gm_retain(n->saved_out[j]->symbol);
     if (!t || !gm__is_float(t->dtype)) return t;
     t->node = gm_retain(n);
     t->out_index = (uint16_t)j;

@@ -66,9 +66,11 @@ static bool symbol_make(gm_symbol *s, const gm_spec *spec, gm_tensor **out, int 
 
 /* ---- calls ---- */
 
+static bool symbol_is(const gm_tensor *t) { return t && t->symbol && t->symbol->type == &symbol_type; }
+
 static bool symbol_concerns(const gm_op *op, gm_tensor *const *in, int n_in, const gm_spec *spec, int n) {
     for (int i = 0; i < n_in; i++)
-        if (in[i] && in[i]->symbol) return true;
+        if (symbol_is(in[i])) return true;
     if (op->min_in || n_in) return false;
     for (int j = 0; j < n; j++)
         for (int i = 0; i < spec[j].shape.n; i++)
@@ -94,7 +96,7 @@ __attribute__((constructor)) static void symbol_install(void) { gm__dispatch_sym
 
 /* ---- the public face ---- */
 
-bool gm_is_symbolic(const gm_tensor *t) { return t && gm__check_tensor(t, "is_symbolic", 1) && t->symbol; }
+bool gm_is_symbolic(const gm_tensor *t) { return t && gm__check_tensor(t, "is_symbolic", 1) && symbol_is(t); }
 
 bool gm_symbolic(void *what, gm_tensor *const *in, int n_in, const gm_spec *spec, gm_tensor **out, int n_out) {
     if (!gm_ok()) return false;
@@ -103,7 +105,7 @@ bool gm_symbolic(void *what, gm_tensor *const *in, int n_in, const gm_spec *spec
 }
 
 const gm_record *gm_record_of(const gm_tensor *t, int32_t *index) {
-    if (!gm_ok() || !gm__check_tensor(t, "record_of", 1) || !t->symbol) return NULL;
+    if (!gm_ok() || !gm__check_tensor(t, "record_of", 1) || !symbol_is(t)) return NULL;
     if (index) *index = t->out_index;
     return &((gm_symbol *)t->symbol)->r;
 }

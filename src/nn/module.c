@@ -8,6 +8,7 @@
 #include "../base/grow.h"
 #include "layer_call.h"
 #include "gemel/autograd.h"
+#include "gemel/graph.h"
 #include "gemel/ops.h"
 
 #include <stdio.h>
@@ -185,9 +186,11 @@ static bool module_make_ready(gm_module *m) {
     uint64_t seed, count;
     gm_random_state(&seed, &count);
     while (m->parent) m = m->parent;
-    if (!module_walk(m, "", 0, module_fill, &seed)) return false;
-    module_mark_ready(m);
-    return true;
+    void *recording = gm_recording_pause(); /* values are made now, not whenever the recording runs */
+    bool ok = module_walk(m, "", 0, module_fill, &seed);
+    gm_recording_resume(recording);
+    if (ok) module_mark_ready(m);
+    return ok;
 }
 
 /* ---- using ---- */
@@ -312,6 +315,7 @@ static void module_switch(gm_module *m, bool on) {
 bool gm_set_training(gm_module *net, bool on) {
     if (!gm_check_object(net, &module_type, "set_training", 1)) return false;
     module_switch(net, on);
+    gm_modes_changed();
     return gm_ok();
 }
 

@@ -7,7 +7,7 @@
 
 enum { CALL_MAX_OUT = 64 }; /* as eager/run.c has it */
 
-gm__dispatch_fn gm__dispatch = gm__eager_dispatch, gm__dispatch_symbolic;
+gm__dispatch_fn gm__dispatch = gm__eager_dispatch, gm__dispatch_symbolic, gm__dispatch_traced;
 
 static bool call_check(const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs) {
     if (op->attrs_bytes && !attrs) return gm_fail(GM_ERROR_VALUE, "%s: its attributes are missing", op->name);

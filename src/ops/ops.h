@@ -19,6 +19,16 @@ int gm__eager_dispatch(const gm_op *op, gm_tensor *const *in, int n_in, const vo
  * nothing to do with them. */
 enum { GM__NOT_SYMBOLIC = -2 };
 extern gm__dispatch_fn gm__dispatch_symbolic;
+/* Asked instead while the thread has an open trace (graph/trace.c). */
+extern gm__dispatch_fn gm__dispatch_traced;
+/* eager/run.c: whether a call leaves a tape entry. */
+bool gm__wants_tape(const gm_op *op, gm_tensor *const *in, int n_in);
+/* The inputs as the kernel wants them, copied or widened where they are not; and outputs of widened kernels as infer says
+ * for the inputs that were given. */
+bool gm__prepare_inputs(const gm_op *op, gm_tensor *const *in, int n_in, gm_tensor **ready);
+bool gm__needs_narrowing(const gm_op *op, gm_tensor *const *in, int n_in);
+bool gm__narrow_outputs(const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs, gm_tensor **out, int n);
+gm_dtype gm__widened(const gm_op *op, gm_dtype t);
 
 /* Calls with one output and up to three inputs. */
 static inline gm_tensor *gm__call1(const gm_op *op, const void *attrs, gm_tensor *a) {

@@ -426,6 +426,27 @@ static bool detach_batch(const gm_batch_args *a) {
     return a->out[0] != NULL;
 }
 
+/* ---- identity ---- */
+
+static bool identity_grad(const gm_grad_args *a) {
+    a->gin[0] = a->gout[0];
+    return true;
+}
+
+static bool identity_batch(const gm_batch_args *a) {
+    a->out[0] = gm_identity(a->in[0]);
+    return a->out[0] != NULL;
+}
+
+const gm_op gm__op_identity = {
+    .size = sizeof(gm_op), .name = "identity", .version = 1, .min_in = 1, .max_in = 1, .n_out = 1,
+    .flags = GM_OP_VIEW | GM_OP_LINEAR, .infer = flip_infer, .kernel = detach_kernel, .grad = identity_grad,
+    .batch = identity_batch, .cases = (const gm_case[]){ { "[2,3]", NULL, 0, 0, 0 }, { 0 } },
+    .doc = "the same values as a value of its own",
+};
+
+gm_tensor *gm_identity(gm_tensor *x) { return gm__call1(&gm__op_identity, NULL, x); }
+
 const gm_op gm__op_detach = {
     .size = sizeof(gm_op),
     .name = "detach",

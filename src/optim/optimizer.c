@@ -5,6 +5,7 @@
 #include "../math/fp.h"
 #include "optimizer.h"
 #include "gemel/autograd.h"
+#include "gemel/graph.h"
 #include "gemel/ops.h"
 
 #include <math.h>
@@ -230,13 +231,26 @@ int gm_n_optimizer_groups(const gm_optimizer *o) {
 
 /* ---- stepping ---- */
 
-static bool optim_update(const gm_optimizer *o, gm__optim_slot *slot, const double *hyper) {
-    double *step = gm_mutable_data(slot->step);
-    if (!step) return false;
+/* The next step's count and powers; NULL after an error. */
+static const double *optim_count(const gm_optimizer *o, gm_tensor *t, const double *hyper) {
+    double *step = gm_mutable_data(t);
+    if (!step) return NULL;
     for (int k = 0; k < o->n_power; k++) step[1 + k] *= hyper[o->power[k]];
     step[0] += 1;
-    gm_optimizer_step s = { slot->p, slot->ready, slot->state, hyper, step + 1, (int64_t)step[0] };
-    return slot->rows ? gm__optim_update_rows(o, slot, s) : o->class.update(&s) && gm_ok();
+    return step;
+}
+
+bool gm__optim_step_one(const gm_optimizer *o, gm_tensor *p, gm_tensor *g, gm_tensor *step, gm_tensor *const *state,
+                        const double *hyper) {
+    const double *count = g ? optim_count(o, step, hyper) : NULL;
+    return count && o->class.update(&(gm_optimizer_step){ p, g, state, hyper, count + 1, (int64_t)count[0] }) && gm_ok();
+}
+
+static bool optim_update(const gm_optimizer *o, gm__optim_slot *slot, const double *hyper) {
+    if (!slot->rows) return gm__optim_step_one(o, slot->p, slot->ready, slot->step, slot->state, hyper);
+    const double *count = optim_count(o, slot->step, hyper);
+    gm_optimizer_step s = { slot->p, slot->ready, slot->state, hyper, count ? count + 1 : NULL, count ? (int64_t)count[0] : 0 };
+    return count && gm__optim_update_rows(o, slot, s);
 }
 
 static void optim_unready(gm_optimizer *o) {
@@ -266,6 +280,7 @@ static bool optim_ready(gm_optimizer *o, double (*hyper)[GM_OPTIMIZER_MAX_HYPERS
 
 bool gm_step(gm_optimizer *o) {
     if (!gm__optim_check(o, "step")) return false;
+    if (gm_is_recording()) return gm__optim_record(o) && gm_zero_grad(o);
     GM_NO_GRAD;
     double hyper[OPTIM_MAX_GROUPS][GM_OPTIMIZER_MAX_HYPERS];
     for (int64_t i = 0; i < o->n_groups; i++) optim_hypers(o, i, hyper[i]);

@@ -40,6 +40,11 @@ bool gm__optim_check(const gm_optimizer *o, const char *op);
 bool gm__optim_matches(const char *pattern, const char *name);
 /* Whether a step may visit only rows with a gradient, and such a step of a slot with `rows`. */
 bool gm__optim_takes_rows(const gm_optimizer *o, const gm__optim_slot *slot, const double *hyper);
+/* One parameter's step: the count and the powers in `step` go on, then the class's update. g is contiguous. */
+bool gm__optim_step_one(const gm_optimizer *o, gm_tensor *p, gm_tensor *g, gm_tensor *step, gm_tensor *const *state,
+                        const double *hyper);
+/* record.c: the step as nodes of the recording that is open. */
+bool gm__optim_record(gm_optimizer *o);
 bool gm__optim_update_rows(const gm_optimizer *o, const gm__optim_slot *slot, gm_optimizer_step step);
 
 #endif

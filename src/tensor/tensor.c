@@ -163,7 +163,9 @@ bool gm_is_channels_last(const gm_tensor *t) {
 
 static bool tensor_readable(const gm_tensor *t, const char *op) {
     if (!gm_ok() || !gm__check_tensor(t, op, 1)) return false;
-    if (!t->storage) return gm_fail(GM_ERROR_STATE, "%s: the tensor has no value here, only a shape", op);
+    if (!t->storage)
+        return gm_fail(GM_ERROR_STATE, "%s: the tensor has no value here, only a shape%s", op,
+                       t->symbol ? ": a function is being recorded" : "");
     return gm__has_data(t);
 }
 

@@ -32,6 +32,8 @@ GM_API gm_tensor *gm_slice(gm_tensor *x, int dim, int64_t start, int64_t stop, i
 GM_API gm_tensor *gm_narrow(gm_tensor *x, int dim, int64_t start, int64_t length);
 /* x[index] along `dim`, without that dimension. A view. */
 GM_API gm_tensor *gm_select(gm_tensor *x, int dim, int64_t index);
+/* x as a value of its own, with x in its history. A view. */
+GM_API gm_tensor *gm_identity(gm_tensor *x);
 /* Dimensions in reverse. A view. */
 GM_API gm_tensor *gm_flip(gm_tensor *x, const int32_t *dims, int n);
 /* Zeros of `shape` with x written at start, start + step ... of dimension `dim`: the inverse of a slice. */

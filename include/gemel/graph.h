@@ -1,0 +1,105 @@
+/* gemel/graph.h: functions as values: recorded, transformed, compiled.
+ *
+ * gm_function wraps a C function that calls operations. What takes a gm_fn gives a gm_fn, so transforms combine in any
+ * order: gm_jit(gm_vmap(gm_grad(f))). A function is traced by calling it once with tensors that have shapes but no
+ * values: C control flow is decided then, and reading a number of such a tensor is a STATE error. C variables that the
+ * function reads are constants of the recording. Tensors that it reads are not: they are looked at when the program
+ * runs, and gm_assign, optimizers and running statistics change them as in eager mode. */
+#ifndef GEMEL_GRAPH_H
+#define GEMEL_GRAPH_H
+
+#include "tensor.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct gm_fn gm_fn;
+typedef struct gm_graph gm_graph;
+
+/* ---- Functions --------------------------------------------------------------------------------------------------- */
+
+typedef gm_tensor *(*gm_fn1)(void *env, gm_tensor *x);
+typedef gm_tensor *(*gm_fn2)(void *env, gm_tensor *x, gm_tensor *y);
+typedef gm_pack *(*gm_fnp)(void *env, gm_pack *in);
+
+/* A C function of one tensor, of two, or of a pack, that gives a tensor or a pack. free_env (may be NULL) is called with
+ * env when the function dies. Owned by the scope. In C the macro gm_function chooses by the type of f. */
+GM_API gm_fn *gm_function1(gm_fn1 f, void *env, void (*free_env)(void *env));
+GM_API gm_fn *gm_function2(gm_fn2 f, void *env, void (*free_env)(void *env));
+GM_API gm_fn *gm_functionp(gm_fnp f, void *env, void (*free_env)(void *env));
+
+/* Call with a pack. The inputs of a function of tensors are its entries in order; a result that is one tensor comes as
+ * the only entry, "0". */
+GM_API gm_pack *gm_call_pack(gm_fn *f, gm_pack *in);
+/* Call with n tensors; the result must be one tensor. gm_call(f, x, y) in C. */
+GM_API gm_tensor *gm_call_list(gm_fn *f, gm_tensor *const *in, int n);
+
+/* ---- Transforms -------------------------------------------------------------------------------------------------- */
+
+/* Gradients of the result (one element, or summed) with respect to input number `argument`: a tensor where that input is
+ * a tensor, a pack of the same names where it is a pack. */
+typedef struct { size_t size; int32_t argument, reserved; } gm_grad_fn_args;
+GM_API gm_fn *gm_grad_with(gm_fn *f, const gm_grad_fn_args *args);
+/* The result, as entry "value", and the gradients, as entry "grad". Of a result that is a pack the first tensor counts;
+ * the whole is "value". */
+GM_API gm_fn *gm_value_and_grad_with(gm_fn *f, const gm_grad_fn_args *args);
+/* Of (inputs, "gradient" of the result): "value", and "grad" with respect to every float input. */
+GM_API gm_fn *gm_vjp(gm_fn *f);
+/* Of ("in": the inputs, "tangent": a pack of tangents of the same names; those left out are zero): "value" and
+ * "tangent". */
+GM_API gm_fn *gm_jvp(gm_fn *f);
+/* f applied to every entry along an axis, at once: `in_axes` says for each input tensor, in order, along which (default:
+ * 0 for all), GM_NOT_MAPPED for inputs that are the same for all; results get the axis `out_axis`. */
+enum { GM_NOT_MAPPED = -1000 };
+typedef struct { size_t size; const int32_t *in_axes; int32_t n_axes, out_axis; } gm_vmap_args;
+GM_API gm_fn *gm_vmap_with(gm_fn *f, const gm_vmap_args *args);
+
+/* ---- Recordings -------------------------------------------------------------------------------------------------- */
+
+/* The graph of f for inputs of these shapes and dtypes; values are not looked at. */
+GM_API gm_graph *gm_trace_graph(gm_fn *f, gm_pack *in);
+GM_API int64_t gm_graph_n_nodes(const gm_graph *g);
+/* Run it in eager mode: inputs in order, outputs by their names. */
+GM_API gm_pack *gm_graph_run(gm_graph *g, gm_pack *in);
+
+/* True while the thread records: values are not known. */
+GM_API bool gm_is_recording(void);
+/* Between these two operations run at once, though a recording is open: for work that belongs to this moment. */
+GM_API void *gm_recording_pause(void);
+GM_API void gm_recording_resume(void *before);
+
+/* Say that a mode which traced functions may depend on has changed (a training flag, a frozen parameter, an option of a
+ * module of one's own): compiled functions look again. The library's own setters do. */
+GM_API void gm_modes_changed(void);
+
+/* ---- Compilation ------------------------------------------------------------------------------------------------- */
+
+/* f, recorded at its first call for each set of shapes, dtypes and modes, and from then on run as one program. */
+GM_API gm_fn *gm_jit(gm_fn *f);
+
+typedef struct {
+    int64_t calls, hits;              /* a hit is a call that found its program */
+    int64_t traces, programs, runs;   /* recordings; programs kept; calls that ran one */
+    int64_t kernels, arena_bytes;     /* of a run; of all programs */
+    int64_t last_kernels, last_arena_bytes, last_live_bytes; /* of the program called last */
+    double seconds;                   /* spent in recording and planning */
+    int64_t reserved[8];
+} gm_jit_stats;
+GM_API gm_jit_stats gm_jit_statistics(gm_fn *f);
+
+#ifdef __cplusplus
+}
+#else
+#  define gm_function(f, env)                                                                                          \
+      _Generic((f), gm_fn1: gm_function1, gm_fn2: gm_function2, gm_fnp: gm_functionp)(f, env, NULL)
+#  define gm_call(f, ...)                                                                                              \
+      gm_call_list(f, (gm_tensor *[]){ __VA_ARGS__ }, (int)(sizeof((gm_tensor *[]){ __VA_ARGS__ }) / sizeof(gm_tensor *)))
+#  define gm_grad(...) gm__grad_macro(__VA_ARGS__, .size = sizeof(gm_grad_fn_args))
+#  define gm__grad_macro(f, ...) gm_grad_with(f, &(gm_grad_fn_args){ __VA_ARGS__ })
+#  define gm_value_and_grad(...) gm__value_and_grad_macro(__VA_ARGS__, .size = sizeof(gm_grad_fn_args))
+#  define gm__value_and_grad_macro(f, ...) gm_value_and_grad_with(f, &(gm_grad_fn_args){ __VA_ARGS__ })
+#  define gm_vmap(...) gm__vmap_macro(__VA_ARGS__, .size = sizeof(gm_vmap_args))
+#  define gm__vmap_macro(f, ...) gm_vmap_with(f, &(gm_vmap_args){ __VA_ARGS__ })
+#endif
+#endif

@@ -1,0 +1,273 @@
+/* jit.c: gm_jit: functions recorded once and run as plans.
+ *
+ * A call is looked up by what can be seen of it: shapes, dtypes and layouts of the inputs, the names in their pack, the
+ * modes of the thread. If a mode somewhere has changed since, the function is recorded again; a recording that is the same
+ * as before runs the plan that there is. */
+#include "../math/fp.h"
+#include "pass.h"
+#include "plan.h"
+#include "../base/context.h"
+#include "../base/grow.h"
+#include "../eager/tape.h"
+#include "../graph/function.h"
+#include "gemel/autograd.h"
+#include "gemel/extend.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <time.h>
+
+enum { JIT_MAX_IN = 1024, JIT_LIMIT = 64, JIT_MANY = 16 };
+
+/* What one of the result's tensors is: an output of the plan, or a tensor that does not depend on the call. */
+typedef struct { int32_t output; gm_tensor *constant; } jit_slot;
+
+typedef struct {
+    uint64_t key, epoch, recording;
+    uint64_t used;    /* the clock at its last call */
+    gm__plan *plan;   /* NULL: the result has a gradient, and the function runs as it is */
+    gm_pack *form;    /* the result's names, with ghosts for tensors */
+    jit_slot *slot;   /* of each of these, in order */
+    int64_t n_slots;
+} jit_entry;
+
+typedef struct {
+    pthread_mutex_t lock;
+    jit_entry **entry;
+    int64_t n, capacity;
+    uint64_t clock;
+    gm_jit_stats stats;
+    bool warned;
+} jit_state;
+
+/* ---- entries ---- */
+
+static void jit_clear(jit_entry *e) {
+    for (int64_t i = 0; e->slot && i < e->n_slots; i++) gm_release(e->slot[i].constant);
+    gm_free(e->slot);
+    gm_release(e->form);
+    gm_release(e->plan);
+}
+
+static void jit_free_entry(jit_entry *e) {
+    jit_clear(e);
+    gm_free(e);
+}
+
+static void jit_free(void *env) {
+    jit_state *j = env;
+    for (int64_t i = 0; i < j->n; i++) jit_free_entry(j->entry[i]);
+    gm_free(j->entry);
+    pthread_mutex_destroy(&j->lock);
+    gm_free(j);
+}
+
+static jit_entry *jit_find(const jit_state *j, uint64_t key) {
+    for (int64_t i = 0; i < j->n; i++)
+        if (j->entry[i]->key == key) return j->entry[i];
+    return NULL;
+}
+
+/* A new entry, in place of the one that was not called for longest where there are many. */
+static jit_entry *jit_add(jit_state *j) {
+    jit_entry *e = gm_alloc(sizeof *e);
+    if (!e) return NULL;
+    if (j->n < JIT_LIMIT) {
+        if (!gm__grow(&j->entry, j->n, &j->capacity, sizeof *j->entry)) return gm_free(e), NULL;
+        return j->entry[j->n++] = e;
+    }
+    int64_t oldest = 0;
+    for (int64_t i = 1; i < j->n; i++)
+        if (j->entry[i]->used < j->entry[oldest]->used) oldest = i;
+    jit_free_entry(j->entry[oldest]);
+    return j->entry[oldest] = e;
+}
+
+/* ---- what is seen of a call ---- */
+
+typedef struct { gm_tensor *in[JIT_MAX_IN]; int64_t n; uint64_t key; bool traced, differentiable; } jit_call;
+
+static void jit_mix(uint64_t *h, const void *bytes, size_t n) {
+    const uint8_t *b = bytes;
+    for (size_t i = 0; i < n; i++) *h = (*h ^ b[i]) * 0x100000001b3u;
+}
+
+static bool jit_see_tensor(jit_call *c, gm_tensor *t) {
+    if (c->n == JIT_MAX_IN) return gm_fail(GM_ERROR_UNSUPPORTED, "jit: over %d inputs", JIT_MAX_IN);
+    bool last = gm_is_channels_last(t) && !gm_is_contiguous(t);
+    int64_t about[] = { t->dtype, last, t->requires_grad || t->node, t->shape.n };
+    jit_mix(&c->key, about, sizeof about);
+    jit_mix(&c->key, t->shape.d, (size_t)t->shape.n * 8);
+    c->traced |= !t->storage;
+    c->differentiable |= t->requires_grad || t->node;
+    c->in[c->n++] = t;
+    return true;
+}
+
+static bool jit_see_pack(jit_call *c, const gm_pack *p) {
+    for (int64_t i = 0; gm_ok() && i < gm_pack_count(p); i++) {
+        const char *name = gm_pack_name(p, i);
+        gm_tensor *t = gm_pack_at(p, i);
+        jit_mix(&c->key, name, strlen(name) + 1);
+        if (t ? !jit_see_tensor(c, t) : !jit_see_pack(c, gm_pack_child(p, i))) return false;
+        if (!t) jit_mix(&c->key, "/", 1);
+    }
+    return gm_ok();
+}
+
+static bool jit_see(jit_call *c, const gm_pack *in) {
+    const gm_context *x = gm__context();
+    int32_t modes[] = { x->no_grad, x->autocast };
+    c->n = 0;
+    c->key = 0xcbf29ce484222325u;
+    c->traced = x->trace != NULL;
+    c->differentiable = false;
+    jit_mix(&c->key, modes, sizeof modes);
+    return jit_see_pack(c, in);
+}
+
+/* ---- recording ---- */
+
+static double jit_seconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+typedef struct { gm__trace *trace; jit_entry *entry; bool differentiable; } jit_recording;
+
+static gm_tensor *jit_note_slot(void *env, gm_tensor *t) {
+    jit_recording *r = env;
+    jit_slot *s = &r->entry->slot[r->entry->n_slots++];
+    int32_t v = gm__trace_own_value(r->trace, t);
+    r->differentiable |= t->node && !t->node->used; /* a backward pass has not taken it yet */
+    s->output = -1;
+    if (v < 0) s->constant = gm_retain(t);
+    else s->output = (int32_t)r->trace->graph->n_out;
+    if (v >= 0) gm__graph_add_output(r->trace->graph, v, "");
+    return gm__tensor_over(NULL, 0, &t->shape, t->dtype);
+}
+
+/* The function's recording in e, but for the plan; NULL after an error. */
+static gm_graph *jit_record(gm_fn *f, jit_entry *e, const gm_pack *in) {
+    gm__trace t;
+    jit_recording r = { &t, e, false };
+    gm_pack *out = gm__trace_function(&t, f->inner, in), *flat = out ? gm_pack_flatten(out) : NULL;
+    gm_graph *g = NULL;
+    if (flat) e->slot = gm_alloc((size_t)(gm_pack_count(flat) + 1) * sizeof *e->slot);
+    gm_pack *form = e->slot ? gm__pack_map(out, jit_note_slot, &r) : NULL;
+    if (form) {
+        e->form = gm_retain(form);
+        e->recording = gm__graph_hash(t.graph);
+        g = r.differentiable ? NULL : gm__optimize(t.graph);
+        if (r.differentiable) e->recording = 0;
+    }
+    gm__trace_free(&t);
+    return g;
+}
+
+static void jit_warn(jit_state *j) {
+    if (j->warned || j->stats.traces <= JIT_MANY) return;
+    j->warned = true;
+    gm_log_line(GM_LOG_WARNING, "jit: a function was recorded %lld times in %lld calls; each new shape or dtype of its "
+                                "inputs, and each mode, costs a recording",
+                (long long)j->stats.traces, (long long)j->stats.calls);
+}
+
+/* Fills the entry of a new key, or of one whose modes may have changed. */
+static bool jit_fill(gm_fn *f, jit_state *j, jit_entry *e, const gm_pack *in, uint64_t epoch) {
+    jit_entry made = { .key = e->key };
+    double begin = jit_seconds();
+    gm_scope s = gm_scope_open();
+    gm_graph *g = jit_record(f, &made, in);
+    bool same = gm_ok() && e->form && made.recording == e->recording;
+    if (g && !same) made.plan = gm_retain(gm__plan_new(g));
+    gm_scope_close(&s);
+    j->stats.traces++;
+    j->stats.seconds += jit_seconds() - begin;
+    jit_warn(j);
+    if (!gm_ok()) return jit_clear(&made), false;
+    made.epoch = epoch, made.used = e->used;
+    if (same) made.plan = gm_retain(e->plan);
+    jit_clear(e);
+    *e = made;
+    return true;
+}
+
+/* ---- calling ---- */
+
+typedef struct { const jit_entry *e; gm_tensor **out; int64_t n; } jit_results;
+
+static gm_tensor *jit_result(void *env, gm_tensor *ghost) {
+    jit_results *r = env;
+    const jit_slot *s = &r->e->slot[r->n++];
+    (void)ghost;
+    return s->constant ? s->constant : r->out[s->output];
+}
+
+static gm_pack *jit_run(jit_entry *e, gm_tensor *const *in) {
+    gm_tensor *few[32] = { NULL }, **out = e->n_slots <= 32 ? few : gm_alloc((size_t)e->n_slots * sizeof *out);
+    jit_results r = { e, out, 0 };
+    gm_pack *result = out && gm__plan_run(e->plan, in, out) ? gm__pack_map(e->form, jit_result, &r) : NULL;
+    if (out != few) gm_free(out);
+    return result;
+}
+
+extern _Atomic uint64_t gm__modes_epoch;
+
+static gm_pack *jit_locked(gm_fn *f, jit_state *j, jit_call *c, gm_pack *in) {
+    uint64_t epoch = atomic_load_explicit(&gm__modes_epoch, memory_order_relaxed);
+    jit_entry *e = jit_find(j, c->key);
+    j->stats.calls++;
+    if (e && e->epoch == epoch) j->stats.hits++;
+    if (!e && (e = jit_add(j))) e->key = c->key;
+    if (!e || (e->epoch != epoch && !jit_fill(f, j, e, in, epoch))) return NULL;
+    e->used = ++j->clock;
+    return e->plan ? jit_run(e, c->in) : f->inner->call(f->inner, in);
+}
+
+/* Inside of a trace, and where gradients of the inputs are wanted, it is the function itself. */
+static gm_pack *jit_call_fn(gm_fn *f, gm_pack *in) {
+    jit_state *j = f->env;
+    jit_call *c = gm_alloc(sizeof *c);
+    gm_pack *out = NULL;
+    if (!c || !jit_see(c, in)) return gm_free(c), NULL;
+    if (c->traced || (c->differentiable && gm_grad_enabled())) {
+        gm_free(c);
+        return f->inner->call(f->inner, in);
+    }
+    pthread_mutex_lock(&j->lock);
+    out = jit_locked(f, j, c, in);
+    pthread_mutex_unlock(&j->lock);
+    gm_free(c);
+    return out;
+}
+
+gm_fn *gm_jit(gm_fn *f) {
+    if (gm_ok() && !f) gm_fail(GM_ERROR_HANDLE, "jit: argument 1 is NULL");
+    gm_fn *made = gm__fn_new("jit", f, jit_call_fn);
+    jit_state *j = made ? gm_alloc(sizeof *j) : NULL;
+    if (!j) return NULL;
+    pthread_mutex_init(&j->lock, NULL);
+    made->env = j, made->free_env = jit_free;
+    return made;
+}
+
+gm_jit_stats gm_jit_statistics(gm_fn *f) {
+    gm_jit_stats s = { 0 };
+    if (!gm__fn_check(f, "jit_statistics")) return s;
+    if (f->call != jit_call_fn) return gm_fail(GM_ERROR_VALUE, "jit_statistics: this is a %s, not a jit", f->kind), s;
+    jit_state *j = f->env;
+    pthread_mutex_lock(&j->lock);
+    s = j->stats;
+    s.programs = j->n;
+    for (int64_t i = 0; i < j->n; i++) {
+        if (!j->entry[i]->plan) continue;
+        gm__plan_stats p = gm__plan_statistics(j->entry[i]->plan);
+        s.kernels = p.kernels, s.runs += p.runs, s.arena_bytes += p.arena;
+        if (j->entry[i]->used == j->clock) s.last_kernels = p.kernels, s.last_arena_bytes = p.arena, s.last_live_bytes = p.live;
+    }
+    pthread_mutex_unlock(&j->lock);
+    return s;
+}

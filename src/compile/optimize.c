@@ -1,0 +1,15 @@
+/* optimize.c: the passes in their order. */
+#include "../math/fp.h"
+#include "pass.h"
+
+typedef struct { const char *name; gm_graph *(*run)(gm_graph *g); } optimize_pass;
+
+static const optimize_pass optimize_passes[] = {
+    { "dead code", gm__pass_dead },
+    { "as kernels want it", gm__graph_raw },
+};
+
+gm_graph *gm__optimize(gm_graph *g) {
+    for (size_t i = 0; g && i < sizeof optimize_passes / sizeof *optimize_passes; i++) g = optimize_passes[i].run(g);
+    return g;
+}

@@ -1,0 +1,13 @@
+/* pass.h: passes over graphs. Each gives a graph of the same results, bit for bit. */
+#ifndef GM_COMPILE_PASS_H
+#define GM_COMPILE_PASS_H
+
+#include "../graph/graph.h"
+
+/* All passes, in order: what a plan is made of. The result is owned by the scope. */
+gm_graph *gm__optimize(gm_graph *g);
+
+/* Without nodes that nobody needs. */
+gm_graph *gm__pass_dead(gm_graph *g);
+
+#endif

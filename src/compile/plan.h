@@ -1,0 +1,28 @@
+/* plan.h: a graph made ready to run: a flat list of kernel calls over tensors that exist already, in one arena. */
+#ifndef GM_COMPILE_PLAN_H
+#define GM_COMPILE_PLAN_H
+
+#include "../graph/graph.h"
+
+typedef struct gm__plan gm__plan;
+
+/* A plan of g (held). g is as kernels want it (gm__graph_raw). Counted; owned by the scope. */
+gm__plan *gm__plan_new(gm_graph *g);
+/* Runs it: inputs in order, described as the graph's are; the outputs are new tensors in `out`, owned by the scope. */
+bool gm__plan_run(gm__plan *p, gm_tensor *const *in, gm_tensor **out);
+
+typedef struct {
+    int64_t kernels, arena, live; /* calls per run; bytes; the largest sum of buffers alive at once */
+    int64_t runs;
+} gm__plan_stats;
+gm__plan_stats gm__plan_statistics(const gm__plan *p);
+
+/* ---- memory.c ---- */
+
+/* A buffer of `bytes` bytes that is alive from step `first` to step `last`, both included. */
+typedef struct { int64_t bytes, first, last, offset; } gm__buffer;
+/* Fills in the offsets, multiples of 64, so that buffers alive together do not overlap; returns the bytes of the arena, -1
+ * after a MEMORY error. *live: the largest sum of buffers alive at one step. */
+int64_t gm__place_buffers(gm__buffer *b, int64_t n, int64_t *live);
+
+#endif

@@ -1,0 +1,107 @@
+/* evaluate.c: running a graph by public operations, one node after the other.
+ *
+ * Slow but whole: it works in eager mode, where it leaves a tape, and inside another trace, which records it again.
+ * Transforms and the stepping mode are walks of their own over the same steps. */
+#include "../math/fp.h"
+#include "graph.h"
+#include "../base/stream.h"
+#include "gemel/autograd.h"
+#include "gemel/extend.h"
+#include "gemel/ops.h"
+
+#include <string.h>
+
+/* ---- random numbers ---- */
+
+const void *gm__node_attrs(const gm__node *n, uint64_t seed, uint64_t first, void *room) {
+    if (!n->attrs || !(n->op->flags & GM_OP_RANDOM)) return n->attrs;
+    int64_t *key = NULL, *count = NULL;
+    memcpy(room, n->attrs, n->op->attrs_bytes);
+    for (const gm_attr *a = n->op->attrs; a && a->name; a++) {
+        if (!strcmp(a->name, "key")) key = (int64_t *)((char *)room + a->offset);
+        if (!strcmp(a->name, "count")) count = (int64_t *)((char *)room + a->offset);
+    }
+    if (key && count && *count >= GM__DRAW) *key ^= (int64_t)seed, *count = (int64_t)first + (*count - GM__DRAW);
+    return room;
+}
+
+uint64_t gm__take_draws(int64_t n, uint64_t *seed) {
+    uint64_t first = n ? gm__draw_next(seed) : 0;
+    for (int64_t i = 1; i < n; i++) gm__draw_next(seed);
+    return first;
+}
+
+/* ---- a walk ---- */
+
+bool gm__walk_begin(gm__walk *w, const gm_graph *g, gm_tensor *const *in) {
+    *w = (gm__walk){ .graph = g };
+    w->value = gm_alloc((size_t)(g->n_values + 1) * sizeof *w->value);
+    if (!w->value) return false;
+    w->first = gm__take_draws(g->n_draws, &w->seed);
+    for (int64_t v = 0; v < g->n_values; v++) {
+        if (g->value[v].kind == GM__VALUE_CAPTURED) gm__walk_put(w, (int32_t)v, g->value[v].captured);
+        if (g->value[v].kind == GM__VALUE_INPUT) gm__walk_put(w, (int32_t)v, in[g->value[v].from]);
+    }
+    return gm_ok();
+}
+
+void gm__walk_put(gm__walk *w, int32_t v, gm_tensor *t) {
+    gm_retain(t);
+    gm_release(w->value[v]);
+    w->value[v] = t;
+}
+
+bool gm__walk_inputs(const gm__walk *w, const gm__node *n, gm_tensor **in) {
+    if (n->n_in > GM__WALK_MAX) return gm_fail(GM_ERROR_UNSUPPORTED, "%s: %d inputs", n->op->name, n->n_in);
+    for (int i = 0; i < n->n_in; i++) in[i] = n->in[i] < 0 ? NULL : w->value[n->in[i]];
+    return true;
+}
+
+static bool walk_call(gm__walk *w, const gm__node *n) {
+    _Alignas(16) char room[GM__ATTRS_MAX];
+    gm_tensor *in[GM__WALK_MAX], *out[GM__WALK_MAX];
+    if (!gm__walk_inputs(w, n, in)) return false;
+    int64_t before = n->where ? gm_where_push(n->where) : 0;
+    int got = gm_op_call(n->op, in, n->n_in, gm__node_attrs(n, w->seed, w->first, room), out, n->n_out);
+    if (n->where) gm_where_pop(before);
+    for (int j = 0; j < n->n_out && got >= 0; j++) gm__walk_put(w, n->out + j, out[j]);
+    return got >= 0;
+}
+
+bool gm__walk_step(gm__walk *w) {
+    const gm__node *n = &w->graph->node[w->at++];
+    GM_SCOPE(s);
+    if (!n->no_grad) return walk_call(w, n);
+    GM_NO_GRAD;
+    return walk_call(w, n);
+}
+
+void gm__walk_end(gm__walk *w) {
+    for (int64_t v = 0; w->value && v < w->graph->n_values; v++) gm_release(w->value[v]);
+    gm_free(w->value);
+    w->value = NULL;
+}
+
+/* ---- the whole ---- */
+
+static bool evaluate_leave(gm__walk *w) {
+    for (int64_t i = 0; i < w->graph->n_left; i++) {
+        const gm__left_gradient *l = &w->graph->left[i];
+        gm_tensor *x = w->value[l->of], *g = w->value[l->value];
+        GM_NO_GRAD;
+        if (!gm_set_gradient(x, x->grad ? gm_add(x->grad, g) : g)) return false;
+    }
+    return gm_ok();
+}
+
+gm_pack *gm__graph_evaluate(const gm_graph *g, gm_tensor *const *in) {
+    gm__walk w;
+    gm_scope s = gm_scope_open();
+    gm_pack *out = gm_pack_new();
+    bool ok = gm__walk_begin(&w, g, in);
+    while (ok && w.at < g->n_nodes) ok = gm__walk_step(&w);
+    ok = ok && evaluate_leave(&w);
+    for (int64_t i = 0; ok && i < g->n_out; i++) ok = gm_pack_set(out, g->out[i].name, w.value[g->out[i].value]);
+    gm__walk_end(&w);
+    return gm_return(&s, ok ? out : NULL);
+}

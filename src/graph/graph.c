@@ -1,0 +1,189 @@
+/* graph.c: the life of a graph, and what can be asked of it. */
+#include "../math/fp.h"
+#include "graph.h"
+#include "../base/grow.h"
+#include "../ops/ops.h"
+#include "gemel/extend.h"
+
+#include <string.h>
+
+static void graph_free_node(gm__node *n) {
+    gm_free(n->attrs);
+    gm_free(n->in);
+    gm_free(n->where);
+    gm_release(n->what);
+}
+
+static void graph_destroy(void *object) {
+    gm_graph *g = object;
+    for (int64_t i = 0; i < g->n_nodes; i++) graph_free_node(&g->node[i]);
+    for (int64_t v = 0; v < g->n_values; v++) {
+        gm_release(g->value[v].captured);
+        gm_free(g->value[v].name);
+    }
+    for (int64_t i = 0; i < g->n_out; i++) gm_free(g->out[i].name);
+    gm_free(g->node);
+    gm_free(g->value);
+    gm_free(g->in);
+    gm_free(g->out);
+    gm_free(g->left);
+}
+
+static const gm_type graph_type = { "graph", sizeof(gm_graph), graph_destroy };
+
+gm_graph *gm__graph_new(void) { return gm_object_new(&graph_type); }
+
+bool gm__graph_check(const gm_graph *g, const char *op) { return gm_ok() && gm_check_object(g, &graph_type, op, 1); }
+
+/* ---- adding ---- */
+
+int32_t gm__graph_add_value(gm_graph *g, int32_t kind, const gm_tensor *t) {
+    if (!gm__grow(&g->value, g->n_values, &g->value_capacity, sizeof *g->value)) return -1;
+    gm__value *v = &g->value[g->n_values];
+    *v = (gm__value){ .kind = kind, .dtype = t->dtype, .shape = t->shape };
+    memcpy(v->stride, t->stride, (size_t)t->shape.n * sizeof *t->stride);
+    return (int32_t)g->n_values++;
+}
+
+gm__node *gm__graph_add_node(gm_graph *g, const gm_op *op, const void *attrs, int n_in) {
+    if (!gm__grow(&g->node, g->n_nodes, &g->node_capacity, sizeof *g->node)) return NULL;
+    gm__node *n = &g->node[g->n_nodes];
+    *n = (gm__node){ .op = op, .n_in = n_in };
+    n->in = gm_alloc((size_t)(n_in ? n_in : 1) * sizeof *n->in);
+    if (op->attrs_bytes) n->attrs = gm_alloc(op->attrs_bytes);
+    if (!n->in || (op->attrs_bytes && !n->attrs)) return graph_free_node(n), NULL;
+    if (op->attrs_bytes) memcpy(n->attrs, attrs, op->attrs_bytes);
+    for (const gm_attr *a = op->attrs; a && a->name; a++)
+        if (a->kind == GM_ATTR_OBJECT) n->what = gm_retain(*(void **)((char *)n->attrs + a->offset));
+    g->n_nodes++;
+    return n;
+}
+
+bool gm__graph_add_output(gm_graph *g, int32_t value, const char *name) {
+    if (value < 0 || !gm__grow(&g->out, g->n_out, &g->out_capacity, sizeof *g->out)) return false;
+    char *copy = gm_strdup(name);
+    if (copy) g->out[g->n_out++] = (gm__port){ value, copy };
+    return copy != NULL;
+}
+
+bool gm__graph_add_left(gm_graph *g, int32_t of, int32_t value) {
+    if (!gm__grow(&g->left, g->n_left, &g->left_capacity, sizeof *g->left)) return false;
+    g->left[g->n_left++] = (gm__left_gradient){ of, value };
+    return true;
+}
+
+/* ---- copying in part ---- */
+
+typedef struct { const gm_graph *from; gm_graph *to; int32_t *place; const int32_t *as; } graph_copy;
+
+static int32_t graph_copy_value(graph_copy *c, int32_t v, int32_t from) {
+    gm_graph *to = c->to;
+    if (!gm__grow(&to->value, to->n_values, &to->value_capacity, sizeof *to->value)) return -1;
+    gm__value *made = &to->value[to->n_values];
+    *made = c->from->value[v];
+    made->from = from;
+    made->captured = gm_retain(made->captured);
+    if (made->name) made->name = gm_strdup(made->name);
+    return c->place[v] = (int32_t)to->n_values++;
+}
+
+/* The copy's value for v; captured tensors are added when they are first used. */
+static int32_t graph_copied(graph_copy *c, int32_t v) {
+    if (c->as) v = c->as[v];
+    return c->place[v] >= 0 ? c->place[v] : graph_copy_value(c, v, c->from->value[v].from);
+}
+
+static bool graph_copy_node(graph_copy *c, const gm__node *n) {
+    int32_t at = (int32_t)c->to->n_nodes;
+    gm__node *made = gm__graph_add_node(c->to, n->op, n->attrs, n->n_in);
+    if (!made) return false;
+    made->no_grad = n->no_grad;
+    made->where = n->where ? gm_strdup(n->where) : NULL;
+    for (int i = 0; i < n->n_in; i++) made->in[i] = n->in[i] < 0 ? -1 : graph_copied(c, n->in[i]);
+    made->n_out = n->n_out;
+    made->out = (int32_t)c->to->n_values;
+    for (int j = 0; j < n->n_out; j++)
+        if (graph_copy_value(c, n->out + j, at) < 0) return false;
+    return gm_ok();
+}
+
+static bool graph_copy_all(graph_copy *c, const bool *keep) {
+    const gm_graph *g = c->from;
+    gm_graph *to = c->to;
+    to->n_draws = g->n_draws;
+    for (int64_t i = 0; i < g->n_in; i++) {
+        if (!gm__grow(&to->in, to->n_in, &to->in_capacity, sizeof *to->in)) return false;
+        int32_t v = graph_copy_value(c, g->in[i], (int32_t)i);
+        if (v < 0) return false;
+        to->in[to->n_in++] = v;
+    }
+    for (int64_t i = 0; i < g->n_nodes; i++)
+        if (keep[i] && !graph_copy_node(c, &g->node[i])) return false;
+    for (int64_t i = 0; i < g->n_out; i++)
+        if (!gm__graph_add_output(to, graph_copied(c, g->out[i].value), g->out[i].name)) return false;
+    for (int64_t i = 0; i < g->n_left; i++)
+        if (!gm__graph_add_left(to, graph_copied(c, g->left[i].of), graph_copied(c, g->left[i].value))) return false;
+    return gm_ok();
+}
+
+gm_graph *gm__graph_with(const gm_graph *g, const bool *keep, const int32_t *as) {
+    graph_copy c = { g, gm__graph_new(), gm_alloc((size_t)(g->n_values + 1) * sizeof(int32_t)), as };
+    for (int64_t v = 0; c.place && v < g->n_values; v++) c.place[v] = -1;
+    bool ok = c.to && c.place && graph_copy_all(&c, keep);
+    gm_free(c.place);
+    return ok ? c.to : NULL;
+}
+
+/* ---- asking ---- */
+
+gm_tensor *gm__graph_ghost(const gm_graph *g, int32_t v) {
+    const gm__value *value = &g->value[v];
+    gm_tensor *t = gm__tensor_over(NULL, 0, &value->shape, value->dtype);
+    if (t) memcpy(t->stride, value->stride, (size_t)value->shape.n * sizeof *t->stride);
+    return t;
+}
+
+int32_t gm__graph_root(const gm_graph *g, int32_t v) {
+    while (g->value[v].kind == GM__VALUE_NODE && g->node[g->value[v].from].op->flags & GM_OP_VIEW)
+        v = g->node[g->value[v].from].in[0];
+    return v;
+}
+
+bool gm__node_has_effect(const gm__node *n) { return n->op->flags & GM_OP_EFFECT || n->op->writes; }
+
+int64_t gm_graph_n_nodes(const gm_graph *g) { return gm__graph_check(g, "graph_n_nodes") ? g->n_nodes : -1; }
+
+/* ---- a hash ---- */
+
+static uint64_t graph_mix(uint64_t h, const void *bytes, size_t n) {
+    const uint8_t *b = bytes;
+    for (size_t i = 0; i < n; i++) h = (h ^ b[i]) * 0x100000001b3u;
+    return h;
+}
+
+static uint64_t graph_mix_number(uint64_t h, uint64_t n) { return graph_mix(h, &n, sizeof n); }
+
+static uint64_t graph_hash_value(uint64_t h, const gm__value *v) {
+    h = graph_mix_number(h, (uint64_t)v->kind << 32 | (uint32_t)v->dtype);
+    h = graph_mix_number(h, (uint64_t)(uintptr_t)v->captured);
+    h = graph_mix(h, v->shape.d, (size_t)v->shape.n * 8);
+    return graph_mix(h, v->stride, (size_t)v->shape.n * 8);
+}
+
+static uint64_t graph_hash_node(uint64_t h, const gm__node *n) {
+    h = graph_mix_number(h, (uint64_t)(uintptr_t)n->op);
+    h = graph_mix_number(h, (uint64_t)(uintptr_t)n->what);
+    h = graph_mix_number(h, (uint64_t)n->n_in << 32 | (uint32_t)n->n_out);
+    for (int i = 0; i < n->n_in; i++) h = graph_mix_number(h, (uint64_t)n->in[i]);
+    return n->attrs ? graph_mix(h, n->attrs, n->op->attrs_bytes) : h;
+}
+
+uint64_t gm__graph_hash(const gm_graph *g) {
+    uint64_t h = 0xcbf29ce484222325u;
+    for (int64_t v = 0; v < g->n_values; v++) h = graph_hash_value(h, &g->value[v]);
+    for (int64_t i = 0; i < g->n_nodes; i++) h = graph_hash_node(h, &g->node[i]);
+    for (int64_t i = 0; i < g->n_out; i++) h = graph_mix_number(h, (uint64_t)g->out[i].value);
+    for (int64_t i = 0; i < g->n_left; i++)
+        h = graph_mix_number(h, (uint64_t)g->left[i].of << 32 | (uint32_t)g->left[i].value);
+    return h;
+}

@@ -1,0 +1,109 @@
+/* graph.h: recorded programs.
+ *
+ * A graph is a list of nodes in order of execution. A node is a call of an operation; its inputs are values, and each
+ * output is a new value. Values are inputs of the graph, captured tensors, or outputs of a node. A captured tensor is a
+ * place: reading it gives what it holds when the node runs, and a node that changes an input in place (gm_op's `writes`)
+ * is ordered by its position in the list, like everything else. */
+#ifndef GM_GRAPH_GRAPH_H
+#define GM_GRAPH_GRAPH_H
+
+#include "../tensor/tensor.h"
+#include "gemel/graph.h"
+#include "gemel/op.h"
+
+enum { GM__VALUE_INPUT, GM__VALUE_CAPTURED, GM__VALUE_NODE };
+
+typedef struct {
+    int32_t kind;
+    int32_t from;        /* the number of the input; the node that makes it */
+    int32_t index;       /* which output of the node */
+    gm_dtype dtype;
+    gm_shape shape;
+    int64_t stride[GM_MAX_DIMS];
+    gm_tensor *captured;
+    char *name;          /* of inputs and captured tensors; NULL where it is not known */
+} gm__value;
+
+typedef struct {
+    const gm_op *op;
+    void *attrs;
+    void *what;    /* the object that the attributes point to, if they do; held */
+    int32_t *in;   /* values, -1 for an absent one */
+    int32_t n_in, n_out;
+    int32_t out;   /* the first output's value; the others follow */
+    bool no_grad;  /* recorded while gradients were off */
+    char *where;   /* the module path; NULL outside of modules */
+} gm__node;
+
+typedef struct { int32_t value; char *name; } gm__port;
+/* After a run `value` is added to the gradient of a captured tensor. */
+typedef struct { int32_t of, value; } gm__left_gradient;
+
+struct gm_graph {
+    gm_object o;
+    gm__value *value;
+    gm__node *node;
+    int32_t *in;
+    gm__port *out;
+    gm__left_gradient *left;
+    int64_t n_values, n_nodes, n_in, n_out, n_left;
+    int64_t value_capacity, node_capacity, in_capacity, out_capacity, left_capacity;
+    int64_t n_draws; /* places in the default random stream that a run takes */
+};
+
+/* In a graph, the place of a random operation in the default stream is the number of the draw: `count` is GM__DRAW plus
+ * it, and `key` is that of seed 0. */
+#define GM__DRAW ((int64_t)1 << 62)
+
+gm_graph *gm__graph_new(void);
+bool gm__graph_check(const gm_graph *g, const char *op);
+/* The number of a new value with t's description, -1 after a MEMORY error. */
+int32_t gm__graph_add_value(gm_graph *g, int32_t kind, const gm_tensor *t);
+/* The new node, without inputs' and outputs' values; NULL after a MEMORY error. */
+gm__node *gm__graph_add_node(gm_graph *g, const gm_op *op, const void *attrs, int n_in);
+bool gm__graph_add_output(gm_graph *g, int32_t value, const char *name);
+/* A ghost described as value v. */
+gm_tensor *gm__graph_ghost(const gm_graph *g, int32_t v);
+/* The value whose memory v is a view of: v itself, unless a view made it. */
+int32_t gm__graph_root(const gm_graph *g, int32_t v);
+/* True if node n has to run though nobody may need its outputs. */
+bool gm__node_has_effect(const gm__node *n);
+/* A hash of everything a run depends on: nodes, attributes, descriptions; captured tensors count by identity. */
+uint64_t gm__graph_hash(const gm_graph *g);
+/* A copy with the nodes of which keep[] is true; `as` (may be NULL) says which value stands for each value where it is
+ * used. Values that nobody uses are left out, but for inputs. Owned by the scope. */
+gm_graph *gm__graph_with(const gm_graph *g, const bool *keep, const int32_t *as);
+
+bool gm__graph_add_left(gm_graph *g, int32_t of, int32_t value);
+/* raw.c: the same program as kernels want it: with the copies and casts that eager mode makes inside of calls, and without
+ * operations that have no kernel. Owned by the scope. */
+gm_graph *gm__graph_raw(gm_graph *g);
+
+/* ---- evaluate.c ---- */
+
+/* Attributes of node n (room for GM__ATTRS_MAX bytes) with its draws at their places in this run: draw 0 is at `first` in
+ * the stream of `seed`. NULL if it has none. */
+enum { GM__ATTRS_MAX = 2048 };
+const void *gm__node_attrs(const gm__node *n, uint64_t seed, uint64_t first, void *room);
+/* A draw that is next in the default stream, n in all; the first one's place. */
+uint64_t gm__take_draws(int64_t n, uint64_t *seed);
+
+/* Run by public operations, node by node: in eager mode, or into the trace that is open. */
+typedef struct {
+    const gm_graph *graph;
+    gm_tensor **value; /* [n_values], retained; filled as it goes */
+    uint64_t seed, first;
+    int64_t at;        /* the next node */
+} gm__walk;
+bool gm__walk_begin(gm__walk *w, const gm_graph *g, gm_tensor *const *in);
+/* The tensors of node n's inputs; false if there are too many. */
+enum { GM__WALK_MAX = 64 };
+bool gm__walk_inputs(const gm__walk *w, const gm__node *n, gm_tensor **in);
+void gm__walk_put(gm__walk *w, int32_t v, gm_tensor *t);
+/* Runs the next node. */
+bool gm__walk_step(gm__walk *w);
+void gm__walk_end(gm__walk *w);
+/* The whole; the outputs by their names. */
+gm_pack *gm__graph_evaluate(const gm_graph *g, gm_tensor *const *in);
+
+#endif

@@ -1,0 +1,77 @@
+/* Functions recorded and run as plans: the same values as eager, counted kernels, state that stays state. */
+#include "check.h"
+#include "gemel/gemel.h"
+
+#include <string.h>
+
+static gm_tensor *square_plus(void *env, gm_tensor *x, gm_tensor *y) {
+    (void)env;
+    return gm_add(gm_mul(x, x), gm_relu(y));
+}
+
+static bool same_bits(gm_tensor *a, gm_tensor *b) {
+    a = gm_contiguous(a), b = gm_contiguous(b);
+    return gm_ok() && gm_shape_equal(gm_shape_of(a), gm_shape_of(b)) &&
+           !memcmp(gm_data(a), gm_data(b), (size_t)gm_count(a) * (size_t)gm_dtype_bits(gm_dtype_of(a)) / 8);
+}
+
+static void values(void) {
+    GM_SCOPE(s);
+    gm_fn *f = gm_jit(gm_function(square_plus, NULL));
+    for (int i = 0; i < 5; i++) {
+        gm_tensor *x = gm_randn(GM_SHAPE(3, 4), GM_F32), *y = gm_randn(GM_SHAPE(4), GM_F32);
+        CHECK(same_bits(gm_call(f, x, y), square_plus(NULL, x, y)));
+    }
+    gm_jit_stats t = gm_jit_statistics(f);
+    CHECK(t.calls == 5 && t.hits == 4 && t.traces == 1 && t.runs == 5 && t.last_kernels == 3);
+}
+
+/* ---- a whole training step ---- */
+
+typedef struct { gm_module *net; gm_optimizer *optimizer; } training;
+
+static gm_tensor *train_step(void *env, gm_tensor *x, gm_tensor *y) {
+    training *t = env;
+    gm_tensor *loss = gm_cross_entropy(gm_forward(t->net, x), y);
+    gm_backward(loss);
+    gm_step(t->optimizer);
+    return loss;
+}
+
+static training new_training(void) {
+    gm_seed(3);
+    gm_module *net = gm_sequential(gm_nn_conv2d(1, 4, .kernel = 3), gm_nn_batch_norm2d(4), gm_nn_relu(), gm_nn_max_pool2d(2),
+                                   gm_nn_flatten(), gm_nn_dropout(0.3), gm_nn_linear(4 * 3 * 3, 5));
+    return (training){ net, gm_adamw(net, 1e-2) };
+}
+
+static void training_step(void) {
+    GM_SCOPE(s);
+    training eager = new_training(), compiled = new_training();
+    gm_fn *step = gm_jit(gm_function(train_step, &compiled));
+    for (int i = 0; i < 20; i++) {
+        GM_SCOPE(inner);
+        gm_tensor *x = gm_randn(GM_SHAPE(6, 1, 8, 8), GM_F32), *y = gm_randint(GM_SHAPE(6), 0, 5, GM_I64);
+        uint64_t seed, count;
+        gm_random_state(&seed, &count);
+        gm_tensor *a = train_step(&eager, x, y);
+        gm_set_random_state(seed, count);
+        gm_tensor *b = gm_call(step, x, y);
+        CHECK(same_bits(a, b));
+    }
+    gm_pack *a = gm_state_dict(eager.net), *b = gm_state_dict(compiled.net);
+    for (int64_t i = 0; i < gm_pack_count(a); i++) CHECK(same_bits(gm_pack_at(a, i), gm_pack_at(b, i)));
+    gm_jit_stats t = gm_jit_statistics(step);
+    CHECK(t.runs == 20 && t.traces == 1);
+    printf("kernels %lld, arena %lld, live %lld\n", (long long)t.last_kernels, (long long)t.last_arena_bytes,
+           (long long)t.last_live_bytes);
+    CHECK(gm_ok());
+    if (!gm_ok()) printf("%s\n", gm_error_message());
+}
+
+int main(void) {
+    RUN(values);
+    RUN(training_step);
+    CHECK(gm_exit_status() == 0);
+    return check_done();
+}
