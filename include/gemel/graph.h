@@ -23,8 +23,8 @@ typedef gm_tensor *(*gm_fn1)(void *env, gm_tensor *x);
 typedef gm_tensor *(*gm_fn2)(void *env, gm_tensor *x, gm_tensor *y);
 typedef gm_pack *(*gm_fnp)(void *env, gm_pack *in);
 
-/* A C function of one tensor, of two, or of a pack, that gives a tensor or a pack. free_env (may be NULL) is called with
- * env when the function dies. Owned by the scope. In C the macro gm_function chooses by the type of f. */
+/* A C function of one tensor, of two, or of a pack, that gives a tensor or a pack. free_env (may be NULL) is called
+ * with env when the function dies. Owned by the scope. In C the macro gm_function chooses by the type of f. */
 GM_API gm_fn *gm_function1(gm_fn1 f, void *env, void (*free_env)(void *env));
 GM_API gm_fn *gm_function2(gm_fn2 f, void *env, void (*free_env)(void *env));
 GM_API gm_fn *gm_functionp(gm_fnp f, void *env, void (*free_env)(void *env));
@@ -37,8 +37,8 @@ GM_API gm_tensor *gm_call_list(gm_fn *f, gm_tensor *const *in, int n);
 
 /* ---- Transforms -------------------------------------------------------------------------------------------------- */
 
-/* Gradients of the result (one element, or summed) with respect to input number `argument`: a tensor where that input is
- * a tensor, a pack of the same names where it is a pack. */
+/* Gradients of the result (one element, or summed) with respect to input number `argument`: a tensor where that input
+ * is a tensor, a pack of the same names where it is a pack. */
 typedef struct { size_t size; int32_t argument, reserved; } gm_grad_fn_args;
 GM_API gm_fn *gm_grad_with(gm_fn *f, const gm_grad_fn_args *args);
 /* The result, as entry "value", and the gradients, as entry "grad". Of a result that is a pack the first tensor counts;
@@ -49,8 +49,8 @@ GM_API gm_fn *gm_vjp(gm_fn *f);
 /* Of ("in": the inputs, "tangent": a pack of tangents of the same names; those left out are zero): "value" and
  * "tangent". */
 GM_API gm_fn *gm_jvp(gm_fn *f);
-/* f applied to every entry along an axis, at once: `in_axes` says for each input tensor, in order, along which (default:
- * 0 for all), GM_NOT_MAPPED for inputs that are the same for all; results get the axis `out_axis`. */
+/* f applied to every entry along an axis, at once: `in_axes` says for each input tensor, in order, along which
+ * (default: 0 for all), GM_NOT_MAPPED for inputs that are the same for all; results get the axis `out_axis`. */
 enum { GM_NOT_MAPPED = -1000 };
 typedef struct { size_t size; const int32_t *in_axes; int32_t n_axes, out_axis; } gm_vmap_args;
 GM_API gm_fn *gm_vmap_with(gm_fn *f, const gm_vmap_args *args);
@@ -93,13 +93,14 @@ GM_API gm_jit_stats gm_jit_statistics(gm_fn *f);
 #else
 #  define gm_function(f, env)                                                                                          \
       _Generic((f), gm_fn1: gm_function1, gm_fn2: gm_function2, gm_fnp: gm_functionp)(f, env, NULL)
-#  define gm_call(f, ...)                                                                                              \
-      gm_call_list(f, (gm_tensor *[]){ __VA_ARGS__ }, (int)(sizeof((gm_tensor *[]){ __VA_ARGS__ }) / sizeof(gm_tensor *)))
-#  define gm_grad(...) gm__grad_macro(__VA_ARGS__, .size = sizeof(gm_grad_fn_args))
-#  define gm__grad_macro(f, ...) gm_grad_with(f, &(gm_grad_fn_args){ __VA_ARGS__ })
-#  define gm_value_and_grad(...) gm__value_and_grad_macro(__VA_ARGS__, .size = sizeof(gm_grad_fn_args))
-#  define gm__value_and_grad_macro(f, ...) gm_value_and_grad_with(f, &(gm_grad_fn_args){ __VA_ARGS__ })
-#  define gm_vmap(...) gm__vmap_macro(__VA_ARGS__, .size = sizeof(gm_vmap_args))
-#  define gm__vmap_macro(f, ...) gm_vmap_with(f, &(gm_vmap_args){ __VA_ARGS__ })
+#    define gm_call(f, ...)                             \
+        gm_call_list(f, (gm_tensor *[]){ __VA_ARGS__ }, \
+                     (int)(sizeof((gm_tensor *[]){ __VA_ARGS__ }) / sizeof(gm_tensor *)))
+#    define gm_grad(...)                     gm__grad_macro(__VA_ARGS__, .size = sizeof(gm_grad_fn_args))
+#    define gm__grad_macro(f, ...)           gm_grad_with(f, &(gm_grad_fn_args){ __VA_ARGS__ })
+#    define gm_value_and_grad(...)           gm__value_and_grad_macro(__VA_ARGS__, .size = sizeof(gm_grad_fn_args))
+#    define gm__value_and_grad_macro(f, ...) gm_value_and_grad_with(f, &(gm_grad_fn_args){ __VA_ARGS__ })
+#    define gm_vmap(...)                     gm__vmap_macro(__VA_ARGS__, .size = sizeof(gm_vmap_args))
+#    define gm__vmap_macro(f, ...)           gm_vmap_with(f, &(gm_vmap_args){ __VA_ARGS__ })
 #endif
 #endif

@@ -1,8 +1,8 @@
 /* jit.c: gm_jit: functions recorded once and run as plans.
  *
  * A call is looked up by what can be seen of it: shapes, dtypes and layouts of the inputs, the names in their pack, the
- * modes of the thread. If a mode somewhere has changed since, the function is recorded again; a recording that is the same
- * as before runs the plan that there is. */
+ * modes of the thread. If a mode somewhere has changed since, the function is recorded again; a recording that is the
+ * same as before runs the plan that there is. */
 #include "../math/fp.h"
 #include "pass.h"
 #include "plan.h"
@@ -266,7 +266,8 @@ gm_jit_stats gm_jit_statistics(gm_fn *f) {
         if (!j->entry[i]->plan) continue;
         gm__plan_stats p = gm__plan_statistics(j->entry[i]->plan);
         s.kernels = p.kernels, s.runs += p.runs, s.arena_bytes += p.arena;
-        if (j->entry[i]->used == j->clock) s.last_kernels = p.kernels, s.last_arena_bytes = p.arena, s.last_live_bytes = p.live;
+        if (j->entry[i]->used == j->clock)
+            s.last_kernels = p.kernels, s.last_arena_bytes = p.arena, s.last_live_bytes = p.live;
     }
     pthread_mutex_unlock(&j->lock);
     return s;

@@ -2,8 +2,8 @@
  *
  * Every value gets its tensor when the plan is made. Those that a node makes lie in the arena, in storages that live as
  * long as the plan; views are made once, by their own kernels, over the storages of what they view. Inputs and outputs
- * have storages too, whose memory is that of the caller's tensors for the time of a run. So a run is a loop over calls of
- * kernels, and asks nobody for anything but the memory of its outputs. */
+ * have storages too, whose memory is that of the caller's tensors for the time of a run. So a run is a loop over calls
+ * of kernels, and asks nobody for anything but the memory of its outputs. */
 #include "../math/fp.h"
 #include "plan.h"
 #include "../base/context.h"
@@ -100,7 +100,8 @@ static bool plan_make_values(gm__plan *p) {
     for (int64_t v = 0; v < g->n_values; v++) {
         const gm__value *value = &g->value[v];
         if (value->kind == GM__VALUE_CAPTURED) p->value[v] = gm_retain(value->captured);
-        else if (value->kind == GM__VALUE_INPUT || plan_is_own(g, (int32_t)v)) p->value[v] = gm_retain(plan_tensor(value));
+        else if (value->kind == GM__VALUE_INPUT || plan_is_own(g, (int32_t)v))
+            p->value[v] = gm_retain(plan_tensor(value));
         else continue;
         if (!p->value[v]) return false;
     }
@@ -172,8 +173,15 @@ static bool plan_draws(const gm__node *n) {
 
 static void plan_add_call(gm__plan *p, const gm__node *n, gm_tensor ***at) {
     plan_call *c = &p->call[p->n_calls++];
-    *c = (plan_call){ .op = n->op, .attrs = n->attrs, .in = *at, .out = *at + n->n_in, .n_in = n->n_in, .n_out = n->n_out,
-                      .draws = plan_draws(n), .makes = n->op->flags & GM_OP_OWN_OUTPUTS, .node = n };
+    *c = (plan_call){ .op = n->op,
+                      .attrs = n->attrs,
+                      .in = *at,
+                      .out = *at + n->n_in,
+                      .n_in = n->n_in,
+                      .n_out = n->n_out,
+                      .draws = plan_draws(n),
+                      .makes = n->op->flags & GM_OP_OWN_OUTPUTS,
+                      .node = n };
     for (int i = 0; i < n->n_in; i++) c->in[i] = n->in[i] < 0 ? NULL : p->value[n->in[i]];
     for (int j = 0; j < n->n_out; j++) c->out[j] = p->value[n->out + j];
     *at += n->n_in + n->n_out;
@@ -219,7 +227,8 @@ static bool plan_bind_inputs(gm__plan *p, gm_tensor *const *in) {
     for (int64_t i = 0; i < g->n_in; i++) {
         const gm__value *v = &g->value[g->in[i]];
         gm_tensor *t = in[i];
-        if (!t->storage || !gm__has_data(t)) return gm_fail(GM_ERROR_STATE, "plan: input %lld has no value", (long long)i);
+        if (!t->storage || !gm__has_data(t))
+            return gm_fail(GM_ERROR_STATE, "plan: input %lld has no value", (long long)i);
         if (memcmp(t->stride, v->stride, (size_t)v->shape.n * sizeof *v->stride))
             t = gm_is_contiguous(p->value[g->in[i]]) ? gm_contiguous(t) : gm_channels_last(t);
         if (!t) return false;

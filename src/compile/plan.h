@@ -21,8 +21,8 @@ gm__plan_stats gm__plan_statistics(const gm__plan *p);
 
 /* A buffer of `bytes` bytes that is alive from step `first` to step `last`, both included. */
 typedef struct { int64_t bytes, first, last, offset; } gm__buffer;
-/* Fills in the offsets, multiples of 64, so that buffers alive together do not overlap; returns the bytes of the arena, -1
- * after a MEMORY error. *live: the largest sum of buffers alive at one step. */
+/* Fills in the offsets, multiples of 64, so that buffers alive together do not overlap; returns the bytes of the arena,
+ * -1 after a MEMORY error. *live: the largest sum of buffers alive at one step. */
 int64_t gm__place_buffers(gm__buffer *b, int64_t n, int64_t *live);
 
 #endif

@@ -25,7 +25,7 @@ bool gm__prepare_inputs(const gm_op *op, gm_tensor *const *in, int n_in, gm_tens
     for (int i = 0; i < n_in; i++) {
         ready[i] = in[i];
         if (!in[i]) continue;
-        if (!in[i]->storage && !in[i]->symbol)
+        if (!in[i]->storage && !(in[i]->symbol && gm__context()->trace))
             return gm_fail(GM_ERROR_STATE, "%s: argument %d has no value here, only a shape", op->name, i + 1);
         if (in[i]->storage && !gm__has_data(in[i])) return false;
         if (gm__widened(op, in[i]->dtype) != in[i]->dtype) ready[i] = gm_cast(in[i], GM_F32);
@@ -77,7 +77,8 @@ static int run_values(const gm_op *op, gm_tensor *const *in, int n_in, const voi
     if (n < 0) return -1;
     a.n_out = n;
     bool ok = op->kernel ? op->kernel(&a, out) : op->lower(&a, out);
-    if (!ok || (!simple && gm__needs_narrowing(op, in, n_in) && !gm__narrow_outputs(op, in, n_in, attrs, out, n))) return -1;
+    if (!ok || (!simple && gm__needs_narrowing(op, in, n_in) && !gm__narrow_outputs(op, in, n_in, attrs, out, n)))
+        return -1;
     return n;
 }
 

@@ -123,7 +123,8 @@ gm_tensor *gm_call_list(gm_fn *f, gm_tensor *const *in, int n) {
     gm_pack *out = gm_ok() ? f->call(f, p) : NULL;
     gm_tensor *y = out && gm_pack_count(out) == 1 ? gm_pack_at(out, 0) : NULL;
     if (gm_ok() && !y)
-        gm_fail(GM_ERROR_VALUE, "call: the result of this %s is no single tensor; gm_call_pack gives the whole", f->kind);
+        gm_fail(GM_ERROR_VALUE, "call: the result of this %s is no single tensor; gm_call_pack gives the whole",
+                f->kind);
     return gm_return(&s, gm_ok() ? y : NULL);
 }
 
@@ -180,7 +181,8 @@ gm_pack *gm_graph_run(gm_graph *g, gm_pack *in) {
     gm_scope s = gm_scope_open();
     gm_pack *flat = gm_pack_flatten(in);
     if (gm_ok() && gm_pack_count(flat) != g->n_in)
-        gm_fail(GM_ERROR_VALUE, "graph_run: %lld inputs, %lld are taken", (long long)gm_pack_count(flat), (long long)g->n_in);
+        gm_fail(GM_ERROR_VALUE, "graph_run: %lld inputs, %lld are taken", (long long)gm_pack_count(flat),
+                (long long)g->n_in);
     gm_tensor **list = gm_ok() ? gm_alloc((size_t)(g->n_in + 1) * sizeof *list) : NULL;
     for (int64_t i = 0; list && i < g->n_in; i++) list[i] = gm_pack_at(flat, i);
     gm_pack *out = list ? gm__graph_evaluate(g, list) : NULL;

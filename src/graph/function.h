@@ -18,7 +18,8 @@ struct gm_fn {
     gm_vmap_args vmap; /* in_axes is the function's own copy */
 };
 
-/* A transform of `inner` (retained); NULL if that is none or an error is pending. free_env is called with env at its end. */
+/* A transform of `inner` (retained); NULL if that is none or an error is pending. free_env is called with env at its
+ * end. */
 gm_fn *gm__fn_new(const char *kind, gm_fn *inner, gm__fn_call call);
 bool gm__fn_check(const gm_fn *f, const char *op);
 

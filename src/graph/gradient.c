@@ -27,7 +27,7 @@ static gm_tensor *gradient_variable(void *env, gm_tensor *x) {
     char name[24];
     if (!gm_is_float(gm_dtype_of(x))) return x;
     snprintf(name, sizeof name, "%lld", (long long)gm_pack_count(variables));
-    gm_tensor *v = gm_requires_grad(x) ? gm_identity(x) : gm_detach(x);
+    gm_tensor *v = gm_identity(x);
     if (v && !gm_requires_grad(v)) gm_set_requires_grad(v, true);
     gm_pack_set(variables, name, v);
     return v;
@@ -88,7 +88,8 @@ static bool gradient_checks(const gm_fn *f, const gm_pack *in) {
     int64_t n = gm_pack_count(in), i = f->argument;
     if (!gm_ok()) return false;
     if (i < 0 || i >= n)
-        return gm_fail(GM_ERROR_INDEX, "%s: argument %lld of a call with %lld inputs", f->kind, (long long)i, (long long)n);
+        return gm_fail(GM_ERROR_INDEX, "%s: argument %lld of a call with %lld inputs", f->kind, (long long)i,
+                       (long long)n);
     gm_tensor *t = gm_pack_at(in, i);
     if (t && !gm_is_float(gm_dtype_of(t)))
         return gm_fail(GM_ERROR_DTYPE, "%s: input %lld is %s; only floats have gradients", f->kind, (long long)i,

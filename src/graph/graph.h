@@ -2,8 +2,8 @@
  *
  * A graph is a list of nodes in order of execution. A node is a call of an operation; its inputs are values, and each
  * output is a new value. Values are inputs of the graph, captured tensors, or outputs of a node. A captured tensor is a
- * place: reading it gives what it holds when the node runs, and a node that changes an input in place (gm_op's `writes`)
- * is ordered by its position in the list, like everything else. */
+ * place: reading it gives what it holds when the node runs, and a node that changes an input in place (gm_op's
+ * `writes`) is ordered by its position in the list, like everything else. */
 #ifndef GM_GRAPH_GRAPH_H
 #define GM_GRAPH_GRAPH_H
 
@@ -75,14 +75,14 @@ uint64_t gm__graph_hash(const gm_graph *g);
 gm_graph *gm__graph_with(const gm_graph *g, const bool *keep, const int32_t *as);
 
 bool gm__graph_add_left(gm_graph *g, int32_t of, int32_t value);
-/* raw.c: the same program as kernels want it: with the copies and casts that eager mode makes inside of calls, and without
- * operations that have no kernel. Owned by the scope. */
+/* raw.c: the same program as kernels want it: with the copies and casts that eager mode makes inside of calls, and
+ * without operations that have no kernel. Owned by the scope. */
 gm_graph *gm__graph_raw(gm_graph *g);
 
 /* ---- evaluate.c ---- */
 
-/* Attributes of node n (room for GM__ATTRS_MAX bytes) with its draws at their places in this run: draw 0 is at `first` in
- * the stream of `seed`. NULL if it has none. */
+/* Attributes of node n (room for GM__ATTRS_MAX bytes) with its draws at their places in this run: draw 0 is at `first`
+ * in the stream of `seed`. NULL if it has none. */
 enum { GM__ATTRS_MAX = 2048 };
 const void *gm__node_attrs(const gm__node *n, uint64_t seed, uint64_t first, void *room);
 /* A draw that is next in the default stream, n in all; the first one's place. */

@@ -1,6 +1,6 @@
-/* raw.c: recording calls as kernels want them: inputs that they cannot take as they lie are copied or widened by nodes of
- * their own, and an operation without a kernel becomes the simpler ones that define it. What eager mode does inside of a
- * call is then in the graph, where it can be planned. */
+/* raw.c: recording calls as kernels want them: inputs that they cannot take as they lie are copied or widened by nodes
+ * of their own, and an operation without a kernel becomes the simpler ones that define it. What eager mode does inside
+ * of a call is then in the graph, where it can be planned. */
 #include "../math/fp.h"
 #include "trace.h"
 #include "../ops/ops.h"
@@ -41,7 +41,8 @@ static bool raw_inputs(gm__trace *t, const gm_graph *g, gm_tensor **in) {
 
 static bool raw_outputs(gm__trace *t, const gm_graph *g, const gm__walk *w) {
     for (int64_t i = 0; i < g->n_out; i++)
-        if (!gm__graph_add_output(t->graph, gm__trace_value(t, w->value[g->out[i].value]), g->out[i].name)) return false;
+        if (!gm__graph_add_output(t->graph, gm__trace_value(t, w->value[g->out[i].value]), g->out[i].name))
+            return false;
     for (int64_t i = 0; i < g->n_left; i++) {
         int32_t of = gm__trace_value(t, w->value[g->left[i].of]), v = gm__trace_value(t, w->value[g->left[i].value]);
         if (of < 0 || v < 0 || !gm__graph_add_left(t->graph, of, v)) return false;

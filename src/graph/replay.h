@@ -1,5 +1,5 @@
-/* replay.h: transforms that work on recordings: the function is traced once without them, then its graph is run with more
- * than one tensor behind each value. */
+/* replay.h: transforms that work on recordings: the function is traced once without them, then its graph is run with
+ * more than one tensor behind each value. */
 #ifndef GM_GRAPH_REPLAY_H
 #define GM_GRAPH_REPLAY_H
 

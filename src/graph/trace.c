@@ -138,7 +138,8 @@ static gm__node *trace_node(gm__trace *t, const gm_op *op, gm_tensor *const *in,
     int32_t values[GM__WALK_MAX];
     const gm_context *c = gm__context();
     if (n_in > GM__WALK_MAX)
-        return gm_fail(GM_ERROR_UNSUPPORTED, "%s: %d inputs in a trace, at most %d", op->name, n_in, GM__WALK_MAX), NULL;
+        return gm_fail(GM_ERROR_UNSUPPORTED, "%s: %d inputs in a trace, at most %d", op->name, n_in, GM__WALK_MAX),
+               NULL;
     for (int i = 0; i < n_in; i++) {
         values[i] = in[i] ? gm__trace_value(t, in[i]) : -1;
         if (in[i] && values[i] < 0) return NULL;
@@ -168,8 +169,8 @@ static bool trace_outputs(gm__trace *t, gm__node *n, const gm_spec *spec, gm_ten
     return true;
 }
 
-/* A view's kernel makes a ghost with the right strides. One that cannot be a view copies first: then the copy, which was
- * recorded just now, is what it is a view of. */
+/* A view's kernel makes a ghost with the right strides. One that cannot be a view copies first: then the copy, which
+ * was recorded just now, is what it is a view of. */
 static bool trace_view(gm__trace *t, const gm_op_args *a, gm_tensor **in, gm_tensor **out) {
     int64_t before = t->graph->n_nodes;
     gm_tensor *ghost = gm__tensor_over(NULL, 0, &in[0]->shape, in[0]->dtype);
@@ -185,7 +186,8 @@ static bool trace_view(gm__trace *t, const gm_op_args *a, gm_tensor **in, gm_ten
     return (in[0] = gm__graph_ghost(t->graph, copy->out)) && trace_name_ghost(t, in[0], copy->out);
 }
 
-int gm__trace_record(gm__trace *t, const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs, gm_tensor **out) {
+int gm__trace_record(gm__trace *t, const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs,
+                     gm_tensor **out) {
     gm_spec spec[TRACE_MAX_OUT];
     gm_tensor *from[GM__WALK_MAX];
     gm_op_args a = { op, n_in, op->n_out, in, attrs };

@@ -1,5 +1,6 @@
-/* trace.h: recording. While a trace is open in a thread, operations do not run: they become nodes of its graph, and their
- * results are ghosts that know their value in it. Traces nest; what an inner one uses of an outer one it captures. */
+/* trace.h: recording. While a trace is open in a thread, operations do not run: they become nodes of its graph, and
+ * their results are ghosts that know their value in it. Traces nest; what an inner one uses of an outer one it
+ * captures. */
 #ifndef GM_GRAPH_TRACE_H
 #define GM_GRAPH_TRACE_H
 

@@ -23,8 +23,8 @@ extern gm__dispatch_fn gm__dispatch_symbolic;
 extern gm__dispatch_fn gm__dispatch_traced;
 /* eager/run.c: whether a call leaves a tape entry. */
 bool gm__wants_tape(const gm_op *op, gm_tensor *const *in, int n_in);
-/* The inputs as the kernel wants them, copied or widened where they are not; and outputs of widened kernels as infer says
- * for the inputs that were given. */
+/* The inputs as the kernel wants them, copied or widened where they are not; and outputs of widened kernels as infer
+ * says for the inputs that were given. */
 bool gm__prepare_inputs(const gm_op *op, gm_tensor *const *in, int n_in, gm_tensor **ready);
 bool gm__needs_narrowing(const gm_op *op, gm_tensor *const *in, int n_in);
 bool gm__narrow_outputs(const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs, gm_tensor **out, int n);

@@ -243,13 +243,16 @@ static const double *optim_count(const gm_optimizer *o, gm_tensor *t, const doub
 bool gm__optim_step_one(const gm_optimizer *o, gm_tensor *p, gm_tensor *g, gm_tensor *step, gm_tensor *const *state,
                         const double *hyper) {
     const double *count = g ? optim_count(o, step, hyper) : NULL;
-    return count && o->class.update(&(gm_optimizer_step){ p, g, state, hyper, count + 1, (int64_t)count[0] }) && gm_ok();
+    return count && o->class.update(&(gm_optimizer_step){ p, g, state, hyper, count + 1, (int64_t)count[0] }) &&
+           gm_ok();
 }
 
 static bool optim_update(const gm_optimizer *o, gm__optim_slot *slot, const double *hyper) {
     if (!slot->rows) return gm__optim_step_one(o, slot->p, slot->ready, slot->step, slot->state, hyper);
     const double *count = optim_count(o, slot->step, hyper);
-    gm_optimizer_step s = { slot->p, slot->ready, slot->state, hyper, count ? count + 1 : NULL, count ? (int64_t)count[0] : 0 };
+    gm_optimizer_step s = {
+        slot->p, slot->ready, slot->state, hyper, count ? count + 1 : NULL, count ? (int64_t)count[0] : 0
+    };
     return count && gm__optim_update_rows(o, slot, s);
 }
 

@@ -1,5 +1,5 @@
-/* record.c: steps inside of recordings: a node for each parameter, which reads gradient, states and hyper-parameters when
- * it runs, as the step itself does. */
+/* record.c: steps inside of recordings: a node for each parameter, which reads gradient, states and hyper-parameters
+ * when it runs, as the step itself does. */
 #include "../math/fp.h"
 #include "optimizer.h"
 #include "gemel/autograd.h"

@@ -40,8 +40,9 @@ static gm_tensor *train_step(void *env, gm_tensor *x, gm_tensor *y) {
 
 static training new_training(void) {
     gm_seed(3);
-    gm_module *net = gm_sequential(gm_nn_conv2d(1, 4, .kernel = 3), gm_nn_batch_norm2d(4), gm_nn_relu(), gm_nn_max_pool2d(2),
-                                   gm_nn_flatten(), gm_nn_dropout(0.3), gm_nn_linear(4 * 3 * 3, 5));
+    gm_module *net =
+        gm_sequential(gm_nn_conv2d(1, 4, .kernel = 3), gm_nn_batch_norm2d(4), gm_nn_relu(), gm_nn_max_pool2d(2),
+                      gm_nn_flatten(), gm_nn_dropout(0.3), gm_nn_linear(4 * 3 * 3, 5));
     return (training){ net, gm_adamw(net, 1e-2) };
 }
 
