@@ -176,6 +176,7 @@
 #include "train/metric.c"
 #include "train/metrics.c"
 #include "train/modes.c"
+#include "train/step.c"
 #include "watch/charts.c"
 #include "watch/csv_log.c"
 #include "watch/events.c"

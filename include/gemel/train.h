@@ -114,6 +114,7 @@ typedef struct {
     int64_t checkpoint_steps;    /* also save after every so many steps; 0: after each epoch only */
     gm_pack *metadata;           /* texts that the files carry */
     const gm_hparam *hparams;    /* for TensorBoard's table of runs; ends with an entry whose name is NULL */
+    int32_t compile, reserved_compile; /* 1: each step is one program (gm_jit), with the same bits */
 } gm_fit_args;
 /* Train the net: on loss(gm_forward(net, b.x), b.y); of a net that takes packs (several inputs) all entries of the
  * batch, by gm_apply, and its first result; x with "x_length", which .pad tells, where the net takes that. Errors:

@@ -59,6 +59,11 @@ bool gm_log_metric(const gm_batch *b, const char *name, gm_tensor *value) {
         return gm_fail(GM_ERROR_VALUE, "log_metric: the name \"%.60s\" has to have 1 to 50 bytes",
                        name ? name : "NULL");
     gm__fit_sums *s = b->reserved[0];
+    if (s && s->recorded) {
+        char text[100];
+        snprintf(text, sizeof text, "log %s %lld", name, (long long)s->part);
+        return gm_pack_set(s->recorded, text, gm_detach(value));
+    }
     double v = gm_item(value);
     if (!s || !gm_ok()) return gm_ok();
     int i = 0;

@@ -1,8 +1,8 @@
 /* fit.c: the training loop.
  *
- * A step is forward, loss, look at the loss, backward, optimizer: a loss that is not finite ends the training before
- * the parameters take it in. Epoch numbers are means over examples, added in f64 in the order of the batches. A run is
- * a function of the place it has come to (run.h): stopping after any step and going on from there changes nothing. */
+ * A loss that is not finite ends the training before the parameters take it in. Epoch numbers are means over examples,
+ * added in f64 in the order of the batches. A run is a function of the place it has come to (run.h): stopping after any
+ * step and going on from there changes nothing. */
 #include "../math/fp.h"
 #include "../base/args.h"
 #include "run.h"
@@ -28,113 +28,6 @@ static bool fit_call(gm__fit_run *r, gm_moment moment, double loss, const gm_epo
     return gm_ok() && !r->stop;
 }
 
-/* ---- a step ---- */
-
-static gm_tensor *fit_loss(gm__fit_run *r, const gm_batch *b, gm_tensor **y) {
-    *y = r->a->step ? NULL : gm__fit_output(r->net, b);
-    gm_tensor *l = r->a->step ? r->a->step(r->a->env, r->net, b)
-                              : (r->a->loss ? r->a->loss : gm_cross_entropy)(*y, b->y);
-    if (gm_ok() && !l) gm_fail(GM_ERROR_CALLBACK, "fit: the step or loss function returned NULL");
-    return gm_ok() ? l : NULL;
-}
-
-/* The name of an entry that has a NaN or an infinity, NULL if none has. */
-static const char *fit_bad_entry(gm_pack *all) {
-    for (int64_t i = 0; gm_ok() && i < gm_pack_count(all); i++) {
-        gm_tensor *t = gm_pack_at(all, i);
-        const char *bad = t ? NULL : fit_bad_entry(gm_pack_child(all, i));
-        if (bad) return bad;
-        if (t && gm_is_float(gm_dtype_of(t)) && !(gm_item(gm_sum(gm_mul_scalar(t, 0))) == 0))
-            return gm_pack_name(all, i);
-    }
-    return NULL;
-}
-
-/* The loss is not finite: the batch once more, with every operation looked at, to say which one made the NaN. */
-static bool fit_explain(gm__fit_run *r, const gm_batch *b, double loss, uint64_t seed, uint64_t count) {
-    char why[900] = "a smaller learning rate?";
-    GM_SCOPE(s);
-    const char *bad = fit_bad_entry(gm_parameters(r->net));
-    gm_tensor *y;
-    if (bad) {
-        snprintf(why, sizeof why, "the parameter \"%s\" is not finite since the step before", bad);
-    } else if (gm_ok() && isnan(loss)) {
-        gm_set_random_state(seed, count);
-        gm_set_anomaly(true);
-        fit_loss(r, b, &y);
-        gm_set_anomaly(false);
-        if (!gm_ok()) snprintf(why, sizeof why, "%.890s", gm_error_message());
-    }
-    if (!bad && (bad = fit_bad_entry(b->all))) snprintf(why, sizeof why, "the batch's \"%s\" is not finite", bad);
-    gm_error_clear();
-    return gm_fail(GM_ERROR_NUMERIC, "fit: the loss is %g at step %lld (epoch %lld, batch %lld): %s",
-                   isnan(loss) ? NAN : loss, (long long)r->step + 1, (long long)b->epoch + 1, (long long)b->index + 1,
-                   why);
-}
-
-/* Forward and backward over a batch or a part of one. */
-static bool fit_part(gm__fit_run *r, gm_batch *b, double *loss) {
-    uint64_t seed, count;
-    gm_tensor *y;
-    gm_random_state(&seed, &count);
-    b->reserved[0] = &r->sums;
-    r->sums.batch = (double)gm__fit_batch_size(b->all);
-    gm_tensor *l = fit_loss(r, b, &y);
-    *loss = gm_item(l);
-    if (!gm_ok()) return false;
-    if (!isfinite(*loss)) return fit_explain(r, b, *loss, seed, count);
-    {
-        GM_NO_GRAD;
-        if (!gm__fit_count(&r->sums, r->a->metrics, y, b, *loss)) return false;
-    }
-    return gm_backward(l);
-}
-
-static gm_pack *fit_slice(gm_pack *all, int64_t part, int64_t parts) {
-    gm_pack *p = gm_pack_new();
-    for (int64_t i = 0; gm_ok() && i < gm_pack_count(all); i++) {
-        gm_tensor *t = gm_pack_at(all, i);
-        if (!t) {
-            gm_pack_set_pack(p, gm_pack_name(all, i), fit_slice(gm_pack_child(all, i), part, parts));
-            continue;
-        }
-        int64_t n = gm_size(t, 0) / parts;
-        if (n * parts != gm_size(t, 0))
-            gm_fail(GM_ERROR_VALUE, "fit: a batch of %lld examples cannot be cut into %lld equal parts (accumulate)",
-                    (long long)gm_size(t, 0), (long long)parts);
-        gm_pack_set(p, gm_pack_name(all, i), gm_contiguous(gm_narrow(t, 0, part * n, n)));
-    }
-    return p;
-}
-
-/* The batch in parts, their gradients added in a tree. */
-static bool fit_parts(gm__fit_run *r, const gm_batch *b, double *loss) {
-    double total = 0;
-    for (int64_t i = 0; i < r->a->accumulate; i++) {
-        GM_SCOPE(s);
-        gm_batch part = *b;
-        part.all = fit_slice(b->all, i, r->a->accumulate);
-        if (!gm_ok()) return false;
-        part.x = gm_pack_has(part.all, "x") ? gm_get(part.all, "x") : NULL;
-        part.y = gm_pack_has(part.all, "y") ? gm_get(part.all, "y") : NULL;
-        if (!fit_part(r, &part, loss) || !gm_accumulate(r->optimizer)) return false;
-        total += *loss;
-    }
-    *loss = total / r->a->accumulate;
-    return gm_accumulate_end(r->optimizer);
-}
-
-static bool fit_apply(gm__fit_run *r) {
-    const gm_fit_args *a = r->a;
-    if (a->clip_value > 0) gm_clip_gradient_values(r->optimizer, a->clip_value);
-    if (a->clip_norm > 0) gm_clip_gradient_norm(r->optimizer, a->clip_norm);
-    r->lr = gm_learning_rate(r->optimizer);
-    if (!gm_step(r->optimizer)) return false;
-    if (a->average && !a->average_epochs) gm_average_update(a->average);
-    if (a->schedule && a->schedule_steps) gm_schedule_advance(a->schedule, r->optimizer, NAN);
-    return gm_ok();
-}
-
 static bool fit_show(gm__fit_run *r, double loss) {
     if (r->events && r->step % 20 == 0) gm_events_scalar(r->events, "loss/step", r->step, loss);
     if (!r->progress) return gm_ok();
@@ -143,10 +36,12 @@ static bool fit_show(gm__fit_run *r, double loss) {
     return gm_progress_step(r->progress, r->sums.count, text);
 }
 
+/* ---- a step ---- */
+
 /* True if the epoch goes on. */
 static bool fit_step(gm__fit_run *r, gm_batch *b) {
     double loss;
-    if (!(r->a->accumulate > 1 ? fit_parts(r, b, &loss) : fit_part(r, b, &loss)) || !fit_apply(r)) return false;
+    if (!gm__fit_step(r, b, &loss)) return false;
     fit_show(r, loss);
     r->step++, r->batch++;
     if (!fit_call(r, GM_FIT_STEP, loss, NULL)) return false;
@@ -403,6 +298,7 @@ bool gm_fit_with(gm_module *net, gm_dataset *d, const gm_fit_args *args) {
         fit_run(r, d);
     gm__modes_back(&modes);
     gm_release(r->best);
+    gm_release(r->program);
     gm_free(r);
     return gm_ok();
 }

@@ -5,6 +5,7 @@
 #ifndef GM_TRAIN_RUN_H
 #define GM_TRAIN_RUN_H
 #include "gemel/extend.h"
+#include "gemel/graph.h"
 #include "gemel/train.h"
 
 enum { FIT_LOGGED = 32, FIT_VALUES = 160 };
@@ -18,6 +19,8 @@ typedef struct {
     int32_t n_logged;
     double batch; /* examples in the batch at hand */
     gm__fit_logged logged[FIT_LOGGED];
+    gm_pack *recorded; /* while a step is recorded: where logged tensors go, and of which part of the batch they are */
+    int64_t part;
 } gm__fit_sums;
 
 typedef struct {
@@ -26,6 +29,7 @@ typedef struct {
     gm_optimizer *optimizer;
     gm_loader *loader;
     gm_history *history;
+    gm_fn *program;              /* the compiled step, NULL if it is not */
     gm_events *events;
     gm_csv_log *csv;
     gm_json_log *json;
@@ -41,6 +45,13 @@ typedef struct {
     char names[FIT_VALUES][72];
     int64_t n_values;
 } gm__fit_run;
+
+/* ---- step.c ---- */
+
+/* The whole step of a batch; its loss. */
+bool gm__fit_step(gm__fit_run *r, gm_batch *b, double *loss);
+/* From now on steps are a program. */
+bool gm__fit_compile(gm__fit_run *r);
 
 /* ---- modes.c: the training mode of every module of a net ---- */
 

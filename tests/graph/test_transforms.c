@@ -74,8 +74,9 @@ static void hessian_product(void) {
 static void vjp_gives_value(void) {
     GM_SCOPE(s);
     gm_tensor *w = gm_randn(GM_SHAPE(4), GM_F32), *x = gm_randn(GM_SHAPE(4), GM_F32);
-    gm_pack *out = gm_call_pack(gm_vjp(gm_function(per_sample, NULL)),
-                                GM_PACK({ "0", w, NULL }, { "1", x, NULL }, { "gradient", gm_scalar(2, GM_F32), NULL }));
+    gm_pack *out =
+        gm_call_pack(gm_vjp(gm_function(per_sample, NULL)),
+                     GM_PACK({ "0", w, NULL }, { "1", x, NULL }, { "gradient", gm_scalar(2, GM_F32), NULL }));
     CHECK(near_to(gm_get(out, "value"), per_sample(NULL, w, x)));
     CHECK(near_to(gm_get(out, "grad.0"), gm_mul_scalar(gm_call(gm_grad(gm_function(per_sample, NULL)), w, x), 2)));
 }

@@ -1,0 +1,91 @@
+/* gm_fit with .compile: the losses, metrics and parameters of the run without it, bit for bit. */
+#include "check.h"
+#include "gemel/gemel.h"
+
+#include <math.h>
+
+enum { N = 70, CLASSES = 4 };
+
+static gm_module *new_net(void) {
+    return gm_sequential(gm_nn_conv2d(1, 3, .kernel = 3), gm_nn_batch_norm2d(3), gm_nn_relu(), gm_nn_max_pool2d(2),
+                         gm_nn_flatten(), gm_nn_dropout(0.2), gm_nn_linear(27, CLASSES));
+}
+
+static gm_dataset *new_data(void) {
+    gm_seed(11);
+    gm_tensor *x = gm_randn(GM_SHAPE(N, 1, 8, 8), GM_F32), *y = gm_randint(GM_SHAPE(N), 0, CLASSES, GM_I64);
+    return gm_dataset_of(x, y);
+}
+
+typedef struct { double loss[64]; int n; } losses;
+
+static bool note_loss(void *env, const gm_fit_moment *at) {
+    losses *l = env;
+    if (at->moment == GM_FIT_STEP && l->n < 64) l->loss[l->n++] = at->loss;
+    return true;
+}
+
+static gm_tensor *own_step(void *env, gm_module *net, const gm_batch *b) {
+    (void)env;
+    gm_tensor *y = gm_forward(net, b->x), *l = gm_cross_entropy(y, b->y);
+    gm_log_metric(b, "spread", gm_mean(gm_square(y)));
+    return l;
+}
+
+static gm_pack *train(losses *l, int accumulate, bool own, int compile, gm_history *h) {
+    gm_dataset *d = new_data();
+    gm_seed(5);
+    gm_module *net = new_net();
+    gm_callback callbacks[] = { { note_loss, l }, { NULL, NULL } };
+    gm_fit(net, d, .optimizer = gm_adamw(net, 1e-2), .batch_size = 16, .epochs = 3, .quiet = true, .callbacks = callbacks,
+           .accumulate = accumulate, .clip_value = 0.5, .step = own ? own_step : NULL, .compile = compile, .history = h,
+           .validation = d);
+    return gm_state_dict(net);
+}
+
+static bool same(gm_tensor *a, gm_tensor *b) {
+    return !memcmp(gm_data(a), gm_data(b), (size_t)gm_count(a) * (size_t)gm_dtype_bits(gm_dtype_of(a)) / 8);
+}
+
+static void compare(int accumulate, bool own) {
+    GM_SCOPE(s);
+    losses eager = { .n = 0 }, compiled = { .n = 0 };
+    gm_history *h[2] = { gm_history_new(), gm_history_new() };
+    gm_pack *a = train(&eager, accumulate, own, 0, h[0]), *b = train(&compiled, accumulate, own, 1, h[1]);
+    CHECK(gm_ok(), "%s", gm_ok() ? "" : gm_error_message());
+    CHECK(eager.n == 15 && compiled.n == 15, "%d and %d steps", eager.n, compiled.n);
+    CHECK(!memcmp(eager.loss, compiled.loss, sizeof eager.loss));
+    for (int64_t i = 0; gm_ok() && i < gm_pack_count(a); i++)
+        CHECK(same(gm_pack_at(a, i), gm_pack_at(b, i)), "%s", gm_pack_name(a, i));
+    const char *name = own ? "spread" : "accuracy";
+    CHECK(gm_history_at(h[0], name, 2) == gm_history_at(h[1], name, 2) && !isnan(gm_history_at(h[0], name, 2)));
+}
+
+static void plain(void) { compare(1, false); }
+static void in_parts(void) { compare(2, false); }
+static void own_steps(void) { compare(1, true); }
+
+static gm_tensor *bad_loss(gm_tensor *y, gm_tensor *t) {
+    return gm_cross_entropy(gm_log(gm_sub(y, gm_full_like(y, 100))), t);
+}
+
+/* A loss that is no number ends the run before the parameters change, and says at which operation. */
+static void not_a_number(void) {
+    GM_SCOPE(s);
+    gm_dataset *d = new_data();
+    gm_module *net = new_net();
+    gm_tensor *before = gm_copy(gm_get(gm_parameters(net), "6.weight"));
+    CHECK(!gm_fit(net, d, .quiet = true, .compile = 1, .loss = bad_loss) && gm_error_code() == GM_ERROR_NUMERIC);
+    CHECK(strstr(gm_error_message(), "log: made a NaN") && strstr(gm_error_message(), "step 1"), "%s", gm_error_message());
+    gm_error_clear();
+    CHECK(same(before, gm_get(gm_parameters(net), "6.weight")));
+}
+
+int main(void) {
+    RUN(plain);
+    RUN(in_parts);
+    RUN(own_steps);
+    RUN(not_a_number);
+    CHECK(gm_exit_status() == 0);
+    return check_done();
+}
