@@ -10,11 +10,14 @@ if(GEMEL_FUZZ) # the targets are readers; instrumented kernels take minutes to c
   set_source_files_properties(${kernels} PROPERTIES COMPILE_OPTIONS -fno-sanitize=all)
 endif()
 
-# What is no kernel waits for memory, not for arithmetic: smaller code is better there.
+# What is no kernel waits for memory, not for arithmetic: smaller code is better there. In the upper rooms, whose work is
+# done by the lower ones, the smallest.
 if(CMAKE_C_FLAGS_RELEASE STREQUAL GEMEL_RELEASE_FLAGS)
   set(others ${GEMEL_SOURCES})
   list(FILTER others EXCLUDE REGEX "/src/(kernels/|all\\.c$)")
   set_property(SOURCE ${others} APPEND PROPERTY COMPILE_OPTIONS $<$<CONFIG:Release>:-O2>)
+  list(FILTER others INCLUDE REGEX "/src/(graph|nn|train|watch|zoo)/")
+  set_property(SOURCE ${others} APPEND PROPERTY COMPILE_OPTIONS $<$<CONFIG:Release>:-Os>)
 endif()
 
 add_library(gemel_objects OBJECT ${GEMEL_SOURCES})
