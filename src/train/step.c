@@ -1,5 +1,5 @@
-/* step.c: a step of the training: forward, loss, look at the loss, backward, optimizer: run, or recorded once and run as
- * one program with the same bits. */
+/* step.c: a step of the training: forward, loss, look at the loss, backward, optimizer: run, or recorded once and run
+ * as one program with the same bits. */
 #include "../math/fp.h"
 #include "run.h"
 #include "gemel/autograd.h"

@@ -37,9 +37,9 @@ static gm_pack *train(losses *l, int accumulate, bool own, int compile, gm_histo
     gm_seed(5);
     gm_module *net = new_net();
     gm_callback callbacks[] = { { note_loss, l }, { NULL, NULL } };
-    gm_fit(net, d, .optimizer = gm_adamw(net, 1e-2), .batch_size = 16, .epochs = 3, .quiet = true, .callbacks = callbacks,
-           .accumulate = accumulate, .clip_value = 0.5, .step = own ? own_step : NULL, .compile = compile, .history = h,
-           .validation = d);
+    gm_fit(net, d, .optimizer = gm_adamw(net, 1e-2), .batch_size = 16, .epochs = 3, .quiet = true,
+           .callbacks = callbacks, .accumulate = accumulate, .clip_value = 0.5, .step = own ? own_step : NULL,
+           .compile = compile, .history = h, .validation = d);
     return gm_state_dict(net);
 }
 
@@ -76,7 +76,8 @@ static void not_a_number(void) {
     gm_module *net = new_net();
     gm_tensor *before = gm_copy(gm_get(gm_parameters(net), "6.weight"));
     CHECK(!gm_fit(net, d, .quiet = true, .compile = 1, .loss = bad_loss) && gm_error_code() == GM_ERROR_NUMERIC);
-    CHECK(strstr(gm_error_message(), "log: made a NaN") && strstr(gm_error_message(), "step 1"), "%s", gm_error_message());
+    CHECK(strstr(gm_error_message(), "log: made a NaN") && strstr(gm_error_message(), "step 1"), "%s",
+          gm_error_message());
     gm_error_clear();
     CHECK(same(before, gm_get(gm_parameters(net), "6.weight")));
 }
