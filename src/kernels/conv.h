@@ -29,17 +29,19 @@
 #ifdef GM_KERNEL_DECLARE
 /* Rows and columns of a tile, and lanes of a vector. */
 GM_KERNEL(void, conv_widths_f32, (int64_t *rows, int64_t *columns, int64_t *vector))
-GM_KERNEL(void, conv_widths_f64, (int64_t *rows, int64_t *columns, int64_t *vector))
 /* Pack the weights of one tile of one group. */
 GM_KERNEL(void, conv_pack_f32, (const gm__conv_gather *p, int64_t group, int64_t tile))
-GM_KERNEL(void, conv_pack_f64, (const gm__conv_gather *p, int64_t group, int64_t tile))
 /* One task of a plan, with scratch of p->scratch_bytes. */
 GM_KERNEL(void, conv_gather_f32, (const gm__conv_gather *p, int64_t task, void *scratch))
-GM_KERNEL(void, conv_gather_f64, (const gm__conv_gather *p, int64_t task, void *scratch))
 GM_KERNEL(void, conv_planes_f32, (const gm__conv_gather *p, int64_t task, void *scratch))
-GM_KERNEL(void, conv_planes_f64, (const gm__conv_gather *p, int64_t task, void *scratch))
 GM_KERNEL(void, conv_wgrad_f32, (const gm__conv_wgrad *p, int64_t task, void *scratch))
+#if GM_OTHER_TYPES
+GM_KERNEL(void, conv_widths_f64, (int64_t *rows, int64_t *columns, int64_t *vector))
+GM_KERNEL(void, conv_pack_f64, (const gm__conv_gather *p, int64_t group, int64_t tile))
+GM_KERNEL(void, conv_gather_f64, (const gm__conv_gather *p, int64_t task, void *scratch))
+GM_KERNEL(void, conv_planes_f64, (const gm__conv_gather *p, int64_t task, void *scratch))
 GM_KERNEL(void, conv_wgrad_f64, (const gm__conv_wgrad *p, int64_t task, void *scratch))
+#endif
 #else
 
 #ifndef GM_HOOK_RESUME
@@ -101,6 +103,7 @@ GM_KERNEL(void, conv_wgrad_f64, (const gm__conv_wgrad *p, int64_t task, void *sc
 #undef CONV_TRANSPOSE
 #undef CK
 
+#if GM_OTHER_TYPES
 /* For doubles 4 rows, which are 8 chains, keep the units busy: 14 would double the code of this file. */
 #undef CONV_MR
 #define CONV_MR 4
@@ -128,6 +131,7 @@ GM_KERNEL(void, conv_wgrad_f64, (const gm__conv_wgrad *p, int64_t task, void *sc
 #undef CONV_FMA
 #undef CONV_TRANSPOSE
 #undef CK
+#endif
 
 #undef CONV_NV
 #undef CONV_MR

@@ -3,8 +3,13 @@
 
 #define EW_KERNEL(name, domain)                                                                                        \
     GM_KERNEL(void, ew_##name##_##domain, (int64_t n, const void *const *x, void *y, const double *p))
-#define EW_F(name, ...) EW_KERNEL(name, f32) EW_KERNEL(name, f64)
-#define EW_I(name, ...) EW_KERNEL(name, i32) EW_KERNEL(name, i64) EW_KERNEL(name, u64)
+#if GM_OTHER_TYPES
+#  define EW_F(name, ...) EW_KERNEL(name, f32) EW_KERNEL(name, f64)
+#  define EW_I(name, ...) EW_KERNEL(name, i32) EW_KERNEL(name, i64) EW_KERNEL(name, u64)
+#else
+#  define EW_F(name, ...) EW_KERNEL(name, f32)
+#  define EW_I(name, ...)
+#endif
 #define EW_N(name, ...) EW_F(name) EW_I(name)
 #include "../ops/elementwise.def"
 #undef EW_F
@@ -49,6 +54,7 @@ GM_INLINE double GM_K(floordiv_f64)(double a, double b) { return __builtin_floor
 #undef T
 #undef M
 #undef EW_F
+#if GM_OTHER_TYPES
 #define T double
 #define M(f) GM_K(f##_f64)
 #define EW_F(name, n_in, n_par, gives, expression, ...) EW_LOOP(name, f64, n_in, expression)
@@ -56,10 +62,12 @@ GM_INLINE double GM_K(floordiv_f64)(double a, double b) { return __builtin_floor
 #undef T
 #undef M
 #undef EW_F
+#endif
 #undef EW_N
 #undef EW_I
 
 /* integers */
+#if GM_OTHER_TYPES
 #define EW_F(...)
 #define EW_N EW_I
 #define T int32_t
@@ -85,6 +93,7 @@ GM_INLINE double GM_K(floordiv_f64)(double a, double b) { return __builtin_floor
 #undef EW_I
 #undef EW_F
 #undef EW_N
+#endif
 #undef EW_LOOP
 #undef EW_INDEPENDENT
 #undef GM__SIGNED

@@ -13,12 +13,12 @@
 #  pragma clang diagnostic ignored "-Wpass-failed"
 #endif
 #if defined(__x86_64__) || defined(__i386__)
-#  define GM_ISA_AVX512 1
-#  include "isa_body.h"
-#  undef GM_ISA_AVX512
 #  define GM_ISA_AVX2 1
 #  include "isa_body.h"
 #  undef GM_ISA_AVX2
+#  define GM_ISA_AVX512 1
+#  include "isa_body.h"
+#  undef GM_ISA_AVX512
 #elif defined(__aarch64__)
 #  define GM_ISA_NEON 1
 #  include "isa_body.h"
@@ -33,7 +33,10 @@ bool GM__PASTE(gm__fill, GM_GROUP)(GM_TABLE *k, gm_isa_id isa);
 bool GM__PASTE(gm__fill, GM_GROUP)(GM_TABLE *k, gm_isa_id isa) {
     switch (isa) {
 #if defined(__x86_64__) || defined(__i386__)
-    case GM__ISA_AVX512: GM__PASTE3(fill, avx512, GM_GROUP)(k); return true;
+    case GM__ISA_AVX512:
+        GM__PASTE3(fill, avx2, GM_GROUP)(k);
+        GM__PASTE3(fill, avx512, GM_GROUP)(k);
+        return true;
     case GM__ISA_AVX2: GM__PASTE3(fill, avx2, GM_GROUP)(k); return true;
 #elif defined(__aarch64__)
     case GM__ISA_NEON: GM__PASTE3(fill, neon, GM_GROUP)(k); return true;

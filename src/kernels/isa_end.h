@@ -11,6 +11,7 @@
 #  pragma GCC pop_options
 #endif
 #undef GM_ISA
+#undef GM_OTHER_TYPES
 #undef GM_VBYTES
 #undef GM_HAS_FMA
 #undef GM_VF

@@ -29,7 +29,9 @@ typedef struct gm_kernels {
     int vector_bytes;
 #define GM_KERNEL(ret, name, args) ret (*name) args;
 #define GM_KERNEL_DECLARE
+#define GM_OTHER_TYPES 1
 #include "templates.h"
+#undef GM_OTHER_TYPES
 #undef GM_KERNEL_DECLARE
 #undef GM_KERNEL
 } gm_kernels;

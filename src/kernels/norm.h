@@ -24,7 +24,9 @@
     GM_KERNEL(void, norm_ctc_alpha_##S, (const gm_ctc_job *job, int64_t n0, int64_t n1))                               \
     GM_KERNEL(void, norm_ctc_grad_##S, (const gm_ctc_job *job, int64_t n0, int64_t n1))
 NORM_DECLARE(f32)
+#if GM_OTHER_TYPES
 NORM_DECLARE(f64)
+#endif
 #undef NORM_DECLARE
 #else
 
@@ -52,6 +54,7 @@ NORM_DECLARE(f64)
 #define NR_TRANSPOSE gm_vturn
 #include "norm_body.h"
 
+#if GM_OTHER_TYPES
 #define NR NORM_F64
 #define NR_MATH NORM_MATH64
 #define NR_T double
@@ -64,6 +67,7 @@ NORM_DECLARE(f64)
 #define NR_VFMA gm_vfmad
 #define NR_TRANSPOSE gm_vturnd
 #include "norm_body.h"
+#endif
 
 #undef NORM_F32
 #undef NORM_F64

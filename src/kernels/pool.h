@@ -7,15 +7,17 @@
  * The first maximum in window order wins; a NaN is larger than every number, the first one wins. */
 #ifdef GM_KERNEL_DECLARE
 GM_KERNEL(void, pool_max_f32, (const gm__pool_plan *p, int64_t begin, int64_t end))
-GM_KERNEL(void, pool_max_f64, (const gm__pool_plan *p, int64_t begin, int64_t end))
 GM_KERNEL(void, pool_index_f32, (const gm__pool_plan *p, int64_t begin, int64_t end))
-GM_KERNEL(void, pool_index_f64, (const gm__pool_plan *p, int64_t begin, int64_t end))
 GM_KERNEL(void, pool_avg_f32, (const gm__pool_plan *p, int64_t begin, int64_t end))
-GM_KERNEL(void, pool_avg_f64, (const gm__pool_plan *p, int64_t begin, int64_t end))
 GM_KERNEL(void, pool_max_grad_f32, (const gm__pool_plan *p, int64_t begin, int64_t end))
-GM_KERNEL(void, pool_max_grad_f64, (const gm__pool_plan *p, int64_t begin, int64_t end))
 GM_KERNEL(void, pool_avg_grad_f32, (const gm__pool_plan *p, int64_t begin, int64_t end))
+#if GM_OTHER_TYPES
+GM_KERNEL(void, pool_max_f64, (const gm__pool_plan *p, int64_t begin, int64_t end))
+GM_KERNEL(void, pool_index_f64, (const gm__pool_plan *p, int64_t begin, int64_t end))
+GM_KERNEL(void, pool_avg_f64, (const gm__pool_plan *p, int64_t begin, int64_t end))
+GM_KERNEL(void, pool_max_grad_f64, (const gm__pool_plan *p, int64_t begin, int64_t end))
 GM_KERNEL(void, pool_avg_grad_f64, (const gm__pool_plan *p, int64_t begin, int64_t end))
+#endif
 #else
 
 #if defined(__clang__)
@@ -79,6 +81,7 @@ static bool GM_K(pool_is_quads)(const gm__pool_plan *p) {
 #undef POOL_T
 #undef POOL_INF
 #undef PK
+#if GM_OTHER_TYPES
 #define POOL_T double
 #define POOL_INF __builtin_inf()
 #define PK(name) GM_K(name##_f64)
@@ -86,6 +89,7 @@ static bool GM_K(pool_is_quads)(const gm__pool_plan *p) {
 #undef POOL_T
 #undef POOL_INF
 #undef PK
+#endif
 
 #undef POOL_ROW
 #undef POOL_RUN
