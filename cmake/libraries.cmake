@@ -1,9 +1,12 @@
 # Optional libraries: each is found or left out, and what is left out says so by name when it is asked for.
 # GEMEL_LIBRARIES is what the library links with, GEMEL_DEFINITIONS says what is in.
 find_package(Threads REQUIRED)
-set(GEMEL_LIBRARIES Threads::Threads m)
+set(GEMEL_LIBRARIES Threads::Threads m ${CMAKE_DL_LIBS})
 set(GEMEL_DEFINITIONS "")
 set(GEMEL_PRIVATE_LIBS "-lpthread -lm")
+if(CMAKE_DL_LIBS)
+  string(APPEND GEMEL_PRIVATE_LIBS " -l${CMAKE_DL_LIBS}")
+endif()
 
 macro(gemel_optional name package target flag)
   if(GEMEL_${name})

@@ -1,5 +1,5 @@
 /* all.c: the whole library as one translation unit, for a build without CMake:
- *     cc -O2 -Iinclude -Isrc src/all.c $(find tools/gemel -name "*.c") -o gemel -lm -lpthread
+ *     cc -O2 -Iinclude -Isrc src/all.c $(find tools/gemel -name "*.c") -o gemel -lm -lpthread -ldl
  * Add -DGM_HAVE_ZLIB -lz and the like for what is installed. Written by tools/generate.sh. */
 #ifndef GM_BUILDING
 #  define GM_BUILDING 1
@@ -29,6 +29,7 @@
 #include "base/profile.c"
 #include "base/save.c"
 #include "base/scope.c"
+#include "base/sha256.c"
 #include "base/stream.c"
 #include "kernels/attending.c"
 #include "kernels/convolve.c"
@@ -117,6 +118,11 @@
 #include "compile/memory.c"
 #include "compile/optimize.c"
 #include "compile/plan.c"
+#include "compile/build.c"
+#include "compile/compiler.c"
+#include "compile/disk.c"
+#include "compile/process.c"
+#include "compile/writer.c"
 #include "nn/functional.c"
 #include "nn/init.c"
 #include "nn/layer_call.c"

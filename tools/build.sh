@@ -42,7 +42,7 @@ with_cc() {
     mkdir -p "$build"
     if [ -x "$build/gemel" ] && ! newer_sources; then return; fi
     flags='-O3 -DNDEBUG -ffp-contract=off -fno-trapping-math -fno-math-errno'
-    libraries='-lm -lpthread'
+    libraries='-lm -lpthread -ldl'
     probe ZLIB '#include <zlib.h>' -lz
     probe JPEG '#include <stdio.h>
 #include <jpeglib.h>' -ljpeg

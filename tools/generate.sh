@@ -24,7 +24,7 @@ rooms=$(cat tools/rooms.txt)
 amalgamation() {
     cat <<'END'
 /* all.c: the whole library as one translation unit, for a build without CMake:
- *     cc -O2 -Iinclude -Isrc src/all.c $(find tools/gemel -name "*.c") -o gemel -lm -lpthread
+ *     cc -O2 -Iinclude -Isrc src/all.c $(find tools/gemel -name "*.c") -o gemel -lm -lpthread -ldl
  * Add -DGM_HAVE_ZLIB -lz and the like for what is installed. Written by tools/generate.sh. */
 #ifndef GM_BUILDING
 #  define GM_BUILDING 1
