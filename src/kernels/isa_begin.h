@@ -35,8 +35,8 @@
 #    pragma GCC optimize("O2", "no-align-loops", "no-align-jumps")
 #  endif
 #endif
-/* Where vectors are widest, only the hot types have code of their own: others use that of the instruction set before, which
- * group.h fills in first. Its f64 is as good, but for products. */
+/* Where vectors are widest, only the hot types have code of their own: others use that of the instruction set before,
+ * which group.h fills in first. Its f64 is as good, but for products. */
 #if GM_ISA_AVX512
 #  define GM_OTHER_TYPES 0
 #else
