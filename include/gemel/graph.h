@@ -50,7 +50,8 @@ GM_API gm_fn *gm_vjp(gm_fn *f);
  * "tangent". */
 GM_API gm_fn *gm_jvp(gm_fn *f);
 /* f applied to every entry along an axis, at once: `in_axes` says for each input tensor, in order, along which
- * (default: 0 for all), GM_NOT_MAPPED for inputs that are the same for all; results get the axis `out_axis`. */
+ * (default: 0 for all), GM_NOT_MAPPED for inputs that are the same for all; results get the axis `out_axis`.
+ * Random numbers are drawn for every entry. */
 enum { GM_NOT_MAPPED = -1000 };
 typedef struct { size_t size; const int32_t *in_axes; int32_t n_axes, out_axis; } gm_vmap_args;
 GM_API gm_fn *gm_vmap_with(gm_fn *f, const gm_vmap_args *args);

@@ -135,13 +135,14 @@ static double jit_seconds(void) {
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-typedef struct { gm__trace *trace; jit_entry *entry; bool differentiable; } jit_recording;
+typedef struct { gm__trace *trace; jit_entry *entry; uint64_t since; bool differentiable; } jit_recording;
 
 static gm_tensor *jit_note_slot(void *env, gm_tensor *t) {
     jit_recording *r = env;
     jit_slot *s = &r->entry->slot[r->entry->n_slots++];
     int32_t v = gm__trace_own_value(r->trace, t);
-    r->differentiable |= t->node && !t->node->used; /* a backward pass has not taken it yet */
+    /* A backward pass has not taken it yet, and could reach something. */
+    r->differentiable |= t->node && !t->node->used && gm__tape_leads_out(t->node, r->since, NULL, 0);
     s->output = -1;
     if (v < 0) s->constant = gm_retain(t);
     else s->output = (int32_t)r->trace->graph->n_out;
@@ -152,7 +153,7 @@ static gm_tensor *jit_note_slot(void *env, gm_tensor *t) {
 /* The function's recording in e, but for the plan; NULL after an error. */
 static gm_graph *jit_record(gm_fn *f, jit_entry *e, const gm_pack *in) {
     gm__trace t;
-    jit_recording r = { &t, e, false };
+    jit_recording r = { &t, e, gm__tape_now(), false };
     gm_pack *out = gm__trace_function(&t, f->inner, in), *flat = out ? gm_pack_flatten(out) : NULL;
     gm_graph *g = NULL;
     if (flat) e->slot = gm_alloc((size_t)(gm_pack_count(flat) + 1) * sizeof *e->slot);

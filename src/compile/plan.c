@@ -167,10 +167,6 @@ static bool plan_make_arena(gm__plan *p) {
 
 /* ---- the calls ---- */
 
-static bool plan_draws(const gm__node *n) {
-    return n->op->flags & GM_OP_RANDOM && n->attrs;
-}
-
 static void plan_add_call(gm__plan *p, const gm__node *n, gm_tensor ***at) {
     plan_call *c = &p->call[p->n_calls++];
     *c = (plan_call){ .op = n->op,
@@ -179,7 +175,7 @@ static void plan_add_call(gm__plan *p, const gm__node *n, gm_tensor ***at) {
                       .out = *at + n->n_in,
                       .n_in = n->n_in,
                       .n_out = n->n_out,
-                      .draws = plan_draws(n),
+                      .draws = gm__node_draws(n),
                       .makes = n->op->flags & GM_OP_OWN_OUTPUTS,
                       .node = n };
     for (int i = 0; i < n->n_in; i++) c->in[i] = n->in[i] < 0 ? NULL : p->value[n->in[i]];
@@ -270,12 +266,25 @@ static bool plan_run_making(const plan_call *c, const gm_op_args *a) {
     return true;
 }
 
+/* Some kernels give another tensor in place of the one that was made for them: operations did the work. */
+static bool plan_run_kernel(const plan_call *c, const gm_op_args *a) {
+    gm_tensor *out[GM__WALK_MAX];
+    memcpy(out, c->out, (size_t)c->n_out * sizeof *out);
+    bool ok = c->op->kernel(a, out);
+    for (int j = 0; ok && j < c->n_out; j++) {
+        if (out[j] == c->out[j]) continue;
+        gm__operand from = gm__operand_of(out[j]), to = gm__operand_of(c->out[j]);
+        ok = gm__has_data(out[j]) && gm__copy(&out[j]->shape, &from, &to);
+    }
+    return ok;
+}
+
 static bool plan_run_call(const plan_call *c, uint64_t seed, uint64_t first) {
     _Alignas(16) char room[GM__ATTRS_MAX];
     gm_op_args a = { c->op, c->n_in, c->n_out, c->in, c->attrs };
     int64_t begin = gm__profile_begin();
     if (c->draws) a.attrs = gm__node_attrs(c->node, seed, first, room);
-    bool ok = c->makes ? plan_run_making(c, &a) : c->op->kernel(&a, c->out);
+    bool ok = c->makes ? plan_run_making(c, &a) : plan_run_kernel(c, &a);
     gm__profile_end(begin, "op", c->op->name);
     return ok;
 }

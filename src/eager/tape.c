@@ -65,10 +65,9 @@ const gm_type gm__node_type = { "tape entry", sizeof(gm_node), node_destroy };
 
 /* ---- making one ---- */
 
-static uint64_t tape_next_sequence(void) {
-    static _Atomic uint64_t sequence;
-    return atomic_fetch_add_explicit(&sequence, 1, memory_order_relaxed);
-}
+static _Atomic uint64_t tape_sequence;
+
+uint64_t gm__tape_now(void) { return atomic_load_explicit(&tape_sequence, memory_order_relaxed); }
 
 static size_t tape_round(size_t bytes) { return (bytes + 15) & ~(size_t)15; }
 
@@ -92,7 +91,7 @@ static gm_node *tape_new_node(const gm_op *op, int n_in, int n_out, int64_t n_di
     n->attrs = block += metas;
     n->dims = (int64_t *)(block + attrs);
     n->op = op, n->n_in = n_in, n->n_out = n_out;
-    n->sequence = tape_next_sequence();
+    n->sequence = atomic_fetch_add_explicit(&tape_sequence, 1, memory_order_relaxed);
     return n;
 }
 

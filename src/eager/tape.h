@@ -59,6 +59,13 @@ bool gm__mark_wanted(gm__map *marks, gm_node *root, gm_tensor *const *wanted, in
 bool gm__edge_is_wanted(const gm__map *marks, const gm__edge *e);
 bool gm__node_leads(const gm__map *marks, const gm_node *node);
 
+/* The number that the next entry will get. */
+uint64_t gm__tape_now(void);
+/* Whether what is below root (may be NULL) matters to anybody but who made it: if it leads to an entry older than
+ * `since`, or to a leaf that is none of the n tensors `own`; own NULL: to a leaf that has values. After an error: true.
+ */
+bool gm__tape_leads_out(gm_node *root, uint64_t since, gm_tensor *const *own, int64_t n);
+
 /* eager/hook.c */
 bool gm__watch_output(gm_tensor *x);
 void gm__unwatch_output(gm_tensor *x);

@@ -71,3 +71,26 @@ bool gm__mark_wanted(gm__map *marks, gm_node *root, gm_tensor *const *wanted, in
     gm_free(l.items);
     return ok;
 }
+
+static bool wanted_is_outside(const gm__edge *e, uint64_t since, gm_tensor *const *own, int64_t n) {
+    if (e->node) return e->node->sequence < since;
+    if (!e->leaf) return false;
+    if (!own) return e->leaf->storage;
+    for (int64_t k = 0; k < n; k++)
+        if (own[k] == e->leaf) return false;
+    return true;
+}
+
+bool gm__tape_leads_out(gm_node *root, uint64_t since, gm_tensor *const *own, int64_t n) {
+    wanted_list l = { NULL, 0, 0 };
+    gm__map marks = { 0 };
+    bool out = root && (root->sequence < since || !wanted_append(&l, &marks, root));
+    for (int64_t k = 0; k < l.n && !out; k++)
+        for (int i = 0; i < l.items[k]->n_in && !out; i++) {
+            const gm__edge *e = &l.items[k]->edge[i];
+            out = wanted_is_outside(e, since, own, n) || (e->node && !wanted_append(&l, &marks, e->node));
+        }
+    gm_free(l.items);
+    gm__map_free(&marks);
+    return out;
+}

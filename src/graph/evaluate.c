@@ -13,15 +13,25 @@
 
 /* ---- random numbers ---- */
 
+/* The place of the attribute `name` of a random operation, NULL if it has none. */
+static int64_t *walk_attr(const gm__node *n, void *attrs, const char *name) {
+    if (!attrs || !(n->op->flags & GM_OP_RANDOM)) return NULL;
+    for (const gm_attr *a = n->op->attrs; a && a->name; a++)
+        if (!strcmp(a->name, name)) return (int64_t *)((char *)attrs + a->offset);
+    return NULL;
+}
+
+bool gm__node_draws(const gm__node *n) {
+    const int64_t *count = walk_attr(n, n->attrs, "count");
+    return count && *count >= GM__DRAW;
+}
+
 const void *gm__node_attrs(const gm__node *n, uint64_t seed, uint64_t first, void *room) {
-    if (!n->attrs || !(n->op->flags & GM_OP_RANDOM)) return n->attrs;
-    int64_t *key = NULL, *count = NULL;
+    if (!gm__node_draws(n)) return n->attrs;
     memcpy(room, n->attrs, n->op->attrs_bytes);
-    for (const gm_attr *a = n->op->attrs; a && a->name; a++) {
-        if (!strcmp(a->name, "key")) key = (int64_t *)((char *)room + a->offset);
-        if (!strcmp(a->name, "count")) count = (int64_t *)((char *)room + a->offset);
-    }
-    if (key && count && *count >= GM__DRAW) *key ^= (int64_t)seed, *count = (int64_t)first + (*count - GM__DRAW);
+    int64_t *key = walk_attr(n, room, "key"), *count = walk_attr(n, room, "count");
+    if (key) *key ^= (int64_t)seed;
+    *count = (int64_t)first + (*count - GM__DRAW);
     return room;
 }
 

@@ -6,6 +6,7 @@
 #include "function.h"
 #include "../base/args.h"
 #include "../base/context.h"
+#include "../eager/tape.h"
 #include "gemel/autograd.h"
 #include "gemel/extend.h"
 #include "gemel/ops.h"
@@ -28,7 +29,7 @@ static gm_tensor *gradient_variable(void *env, gm_tensor *x) {
     if (!gm_is_float(gm_dtype_of(x))) return x;
     snprintf(name, sizeof name, "%lld", (long long)gm_pack_count(variables));
     gm_tensor *v = gm_identity(x);
-    if (v && !gm_requires_grad(v)) gm_set_requires_grad(v, true);
+    if (v && !v->node) v->requires_grad = true; /* nobody else's: no mode changes */
     gm_pack_set(variables, name, v);
     return v;
 }
@@ -56,6 +57,18 @@ static gm_tensor *gradient_first(const gm_pack *out) {
         if (t) return t;
     }
     return NULL;
+}
+
+/* Whether somebody may want derivatives of the gradients: a transform of the recording, if there is one; else if y
+ * depends on more than the variables. */
+static bool gradient_is_wanted(gm_tensor *y, gm_pack *variables, gm_tensor *arriving, uint64_t since) {
+    int64_t n = gm_pack_count(variables);
+    if (gm_is_recording()) return true;
+    gm_tensor **own = gm_alloc((size_t)(n + 1) * sizeof *own);
+    for (int64_t i = 0; own && i < n; i++) own[i] = gm_pack_at(variables, i);
+    bool wanted = !own || gm__tape_leads_out(y->node, since, own, n) || (arriving && gm_requires_grad(arriving));
+    gm_free(own);
+    return wanted;
 }
 
 /* Gradients of y by the names of the variables; zeros if y does not depend on any. */
@@ -100,12 +113,14 @@ static bool gradient_checks(const gm_fn *f, const gm_pack *in) {
 /* *value: f's result. The gradients of its first tensor. */
 static gm_pack *gradient_run(gm_fn *f, gm_pack *in, int64_t argument, gm_tensor *arriving, gm_pack **value) {
     gm_pack *variables = gm_pack_new();
+    uint64_t since = gm__tape_now();
     bool before = gradient_enter();
     gm_pack *given = gradient_inputs(in, argument, variables);
     *value = given ? f->inner->call(f->inner, given) : NULL;
     gm_tensor *y = *value ? gradient_first(*value) : NULL;
     if (gm_ok() && !y) gm_fail(GM_ERROR_VALUE, "%s: the function has no result", f->kind);
-    gm_pack *gradients = y ? gradient_take(y, variables, arriving, !before) : NULL;
+    bool wanted = y && !before && gradient_is_wanted(y, variables, arriving, since);
+    gm_pack *gradients = y ? gradient_take(y, variables, arriving, wanted) : NULL;
     gm__context()->no_grad = before;
     return gradients;
 }

@@ -85,6 +85,8 @@ gm_graph *gm__graph_raw(gm_graph *g);
  * in the stream of `seed`. NULL if it has none. */
 enum { GM__ATTRS_MAX = 2048 };
 const void *gm__node_attrs(const gm__node *n, uint64_t seed, uint64_t first, void *room);
+/* True if it takes places in the default stream. */
+bool gm__node_draws(const gm__node *n);
 /* A draw that is next in the default stream, n in all; the first one's place. */
 uint64_t gm__take_draws(int64_t n, uint64_t *seed);
 

@@ -34,7 +34,7 @@ static bool vmap_node(gm__replay *r, const gm__node *n, int64_t size) {
     gm_tensor *in[GM__WALK_MAX], *out[GM__WALK_MAX] = { NULL };
     bool mapped[GM__WALK_MAX];
     if (!gm__walk_inputs(&r->walk, n, in)) return false;
-    bool any = vmap_maps(r, n, mapped);
+    bool any = vmap_maps(r, n, mapped) || gm__node_draws(n);
     const void *attrs = gm__node_attrs(n, r->walk.seed, r->walk.first, room);
     if (any) {
         gm_batch_args a = { n->op, n->n_in, n->n_out, in, mapped, size, out, attrs };

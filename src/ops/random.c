@@ -81,6 +81,16 @@ static bool random_kernel(const gm_op_args *a, gm_tensor **out) {
     return true;
 }
 
+/* Every entry has numbers of its own. */
+static bool random_batch(const gm_batch_args *a) {
+    random_attrs p = *(const random_attrs *)a->attrs;
+    if (p.shape.n == GM_MAX_DIMS) return gm_fail(GM_ERROR_SHAPE, "random: no dimension is left for a batch");
+    memmove(p.shape.d + 1, p.shape.d, (size_t)p.shape.n++ * sizeof *p.shape.d);
+    p.shape.d[0] = a->size;
+    a->out[0] = gm_op_call1(a->op, NULL, 0, &p);
+    return a->out[0] != NULL;
+}
+
 const gm_op gm__op_random = {
     .size = sizeof(gm_op),
     .name = "random",
@@ -93,6 +103,7 @@ const gm_op gm__op_random = {
     .attrs = random_fields,
     .infer = random_infer,
     .kernel = random_kernel,
+    .batch = random_batch,
     .cases = (const gm_case[]){ { "", &(random_attrs){ { 1, { 0 }, { 1000 } }, GM_F32, 0, 7, 3, 1, 0 }, 0,
                                   GM_CASE_NO_GRAD | GM_CASE_NO_F64, 0 },
                                 { "", &(random_attrs){ { 2, { 0 }, { 33, 31 } }, GM_F32, 1, 7, 4, 2, 1 }, 0,
@@ -232,10 +243,25 @@ static bool dropout_grad(const gm_grad_args *a) {
     return a->gin[0] != NULL;
 }
 
+/* One mask over all entries; where channels share a draw, the entry counts as part of the first dimension. */
+static bool dropout_batch(const gm_batch_args *a) {
+    gm_tensor *x = gm__batched(a, 0);
+    if (!x) return false;
+    gm_shape s = x->shape, flat = s;
+    if (((const dropout_attrs *)a->attrs)->channels) {
+        flat.n--, flat.d[0] *= s.d[1];
+        memmove(flat.d + 1, s.d + 2, (size_t)(s.n - 2) * sizeof *s.d);
+        x = gm_reshape(x, flat);
+    }
+    a->out[0] = gm_reshape(gm__call1(a->op, a->attrs, x), s);
+    return a->out[0] != NULL;
+}
+
 const gm_op gm__op_dropout = {
     .size = sizeof(gm_op), .name = "dropout", .version = 1, .min_in = 1, .max_in = 1, .n_out = 1,
     .flags = GM_OP_LINEAR | GM_OP_RANDOM | GM_OP_CONTIGUOUS | GM_OP_COMPUTE_F32, .attrs_bytes = sizeof(dropout_attrs),
     .attrs = dropout_fields, .infer = dropout_infer, .kernel = dropout_kernel, .grad = dropout_grad,
+    .batch = dropout_batch,
     .cases = (const gm_case[]){ { "[7,9]", &(dropout_attrs){ 1, 2, 0, 0.4 }, 0, 0, 0 },
                                 { "[3,4,5]", &(dropout_attrs){ 1, 2, 1, 0.4 }, 0, 0, 0 }, { 0 } },
     .doc = "random elements (or channels) become zero, the others grow",

@@ -30,23 +30,29 @@ bool gm__jvp_linear(const gm_jvp_args *a) {
     return gm_ok();
 }
 
+static bool rules_has_history(const gm_tensor *t) { return t && (t->node || t->requires_grad); }
+
 /* The gradient rule is linear in what arrives: grad(u) = J^T u. Its own gradient with respect to u, with t arriving, is
  * J t. u is a variable of zeros; the value does not matter. */
 bool gm__jvp_through_grad(const gm_jvp_args *a) {
     gm_tensor *u[GM_OP_MAX_OUT], *gin[RULES_MAX] = { NULL }, *total = NULL;
-    bool needs[RULES_MAX];
+    bool needs[RULES_MAX], wanted = false;
     gm_pack *us = gm_pack_new();
     for (int j = 0; j < a->n_out; j++) {
         u[j] = gm_is_float(gm_dtype_of(a->out[j])) ? gm_zeros_like(a->out[j]) : NULL;
-        if (u[j] && (!gm_set_requires_grad(u[j], true) || !gm_pack_set(us, NULL, u[j]))) return false;
+        if (u[j] && !gm_pack_set(us, NULL, u[j])) return false;
+        if (u[j]) u[j]->requires_grad = true;
     }
-    for (int i = 0; i < a->n_in; i++) needs[i] = a->tin[i] != NULL;
+    for (int i = 0; i < a->n_in; i++) {
+        needs[i] = a->tin[i] != NULL;
+        wanted |= rules_has_history(a->in[i]) || rules_has_history(a->tin[i]);
+    }
     gm_grad_args g = { a->op, a->n_in, a->n_out, a->in, a->out, u, needs, gin, a->attrs };
     if (!a->op->grad || !a->op->grad(&g)) return false;
     for (int i = 0; i < a->n_in; i++)
         if (gin[i] && a->tin[i] && !rules_add(&total, gm_sum(gm_mul(gin[i], a->tin[i])))) return false;
     if (!total || !gm_requires_grad(total)) return gm_ok();
-    gm_pack *t = gm_gradients(total, us);
+    gm_pack *t = gm_gradients(total, us, .create_graph = wanted);
     for (int j = 0, k = 0; t && j < a->n_out; j++)
         if (u[j]) a->tout[j] = gm_pack_at(t, k++);
     return t != NULL;

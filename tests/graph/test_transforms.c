@@ -81,6 +81,45 @@ static void vjp_gives_value(void) {
     CHECK(near_to(gm_get(out, "grad.0"), gm_mul_scalar(gm_call(gm_grad(gm_function(per_sample, NULL)), w, x), 2)));
 }
 
+static gm_tensor *noisy(void *env, gm_tensor *x) {
+    (void)env;
+    return gm_add(gm_dropout(x, 0.5), gm_randn(GM_SHAPE(3), GM_F32));
+}
+
+static gm_tensor *noisy_sum(void *env, gm_tensor *x) { return gm_sum(gm_square(noisy(env, x))); }
+
+/* Every entry draws numbers of its own: those that the whole batch would draw. */
+static void draws_of_a_batch(void) {
+    GM_SCOPE(s);
+    gm_tensor *x = gm_randn(GM_SHAPE(4, 3), GM_F32);
+    gm_fn *f = gm_vmap(gm_function(noisy, NULL));
+    gm_set_random_state(1, 0);
+    gm_tensor *y = gm_call(f, x), *again = gm_call(f, x);
+    gm_set_random_state(1, 0);
+    gm_tensor *whole = gm_add(gm_dropout(x, 0.5), gm_randn(GM_SHAPE(4, 3), GM_F32));
+    CHECK(near_to(y, whole) && !near_to(y, again));
+    gm_set_random_state(1, 0);
+    gm_fn *g = gm_vmap(gm_grad(gm_function(noisy_sum, NULL)));
+    gm_tensor *slope = gm_call(g, x), *kept = gm_cast(gm_ne_scalar(slope, 0), GM_F32);
+    CHECK(near_to(slope, gm_mul(gm_mul_scalar(y, 4), kept)));
+    gm_set_random_state(1, 0);
+    CHECK(near_to(gm_call(gm_jit(g), x), slope));
+    CHECK(gm_ok(), "%s", gm_error_message());
+}
+
+/* Variables inside of a transform are nobody else's: programs that there are stay, and results have no history. */
+static void gradients_change_no_modes(void) {
+    GM_SCOPE(s);
+    gm_tensor *x = gm_randn(GM_SHAPE(5), GM_F32);
+    gm_fn *f = gm_jit(gm_grad(gm_function(sum_of_cubes, NULL)));
+    for (int i = 0; i < 3; i++) {
+        CHECK(near_to(gm_call(f, x), gm_call(gm_grad(gm_function(sum_of_cubes, NULL)), x)));
+        CHECK(!gm_requires_grad(gm_call(gm_grad(gm_function(sum_of_cubes, NULL)), x)));
+    }
+    gm_jit_stats t = gm_jit_statistics(f);
+    CHECK(t.traces == 1 && t.runs == 3 && t.hits == 2);
+}
+
 static gm_tensor *leaked;
 static gm_tensor *leak(void *env, gm_tensor *x) {
     (void)env;
@@ -119,6 +158,8 @@ int main(void) {
     RUN(grad_through_vmap);
     RUN(hessian_product);
     RUN(vjp_gives_value);
+    RUN(draws_of_a_batch);
+    RUN(gradients_change_no_modes);
     RUN(errors);
     CHECK(gm_exit_status() == 0);
     return check_done();

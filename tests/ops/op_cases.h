@@ -149,4 +149,44 @@ static inline bool case_same_bits(const gm_tensor *a, const gm_tensor *b) {
     return same;
 }
 
+/* Whether a is b, but for `tolerance` of b's largest finite value. */
+static inline bool case_close(const gm_tensor *a, const gm_tensor *b, double tolerance, double *worst) {
+    int64_t n, m;
+    double *x = case_read(a, &n), *y = case_read(b, &m), largest = 0;
+    bool ok = n == m && n >= 0;
+    for (int64_t i = 0; i < m; i++)
+        if (isfinite(y[i]) && fabs(y[i]) > largest) largest = fabs(y[i]);
+    *worst = 0;
+    for (int64_t i = 0; i < n && ok; i++) {
+        double d = x[i] == y[i] || (x[i] != x[i] && y[i] != y[i]) ? 0 : fabs(x[i] - y[i]);
+        if (!(d <= *worst)) *worst = d;
+    }
+    ok = ok && *worst <= tolerance * (largest > 0 ? largest : 1);
+    free(x), free(y);
+    return ok;
+}
+
+/* The same values with gaps between them and dimensions stored in reverse order. */
+static inline gm_tensor *case_spread(gm_tensor *t) {
+    int r = gm_n_dims(t);
+    int32_t order[GM_MAX_DIMS];
+    if (r <= 0 || r >= GM_MAX_DIMS) return t;
+    for (int i = 0; i < r; i++) order[i] = r - 1 - i;
+    gm_tensor *reversed = gm_copy(gm_permute(t, order, r));
+    gm_tensor *twice = gm_stack((gm_tensor *[]){ reversed, reversed }, 2, r); /* every other element */
+    return gm_permute(gm_select(twice, r, 1), order, r);
+}
+
+/* f64 numbers in y's shape, others for each seed. */
+static inline gm_tensor *case_weights(const gm_tensor *y, int seed) {
+    gm_shape s = gm_shape_of(y);
+    uint64_t state = 77 + (uint64_t)seed;
+    int64_t n = gm_shape_count(s);
+    double *x = malloc((size_t)(n ? n : 1) * sizeof *x);
+    for (int64_t i = 0; x && i < n; i++) x[i] = case_uniform(&state) - 0.4;
+    gm_tensor *w = gm_from_data(s, GM_F64, x);
+    free(x);
+    return w;
+}
+
 #endif

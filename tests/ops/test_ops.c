@@ -30,22 +30,6 @@ static void as_f64(const case_inputs *c, gm_tensor **in) {
         in[i] = c->in[i].t && gm_dtype_of(c->in[i].t) == GM_F32 ? gm_cast(c->in[i].t, GM_F64) : c->in[i].t;
 }
 
-static bool close_to(const gm_tensor *a, const gm_tensor *b, double tolerance, double *worst) {
-    int64_t n, m;
-    double *x = case_read(a, &n), *y = case_read(b, &m), largest = 0;
-    bool ok = n == m && n >= 0;
-    for (int64_t i = 0; i < m; i++)
-        if (isfinite(y[i]) && fabs(y[i]) > largest) largest = fabs(y[i]);
-    *worst = 0;
-    for (int64_t i = 0; i < n && ok; i++) {
-        double d = x[i] == y[i] || (x[i] != x[i] && y[i] != y[i]) ? 0 : fabs(x[i] - y[i]);
-        if (!(d <= *worst)) *worst = d;
-    }
-    ok = ok && *worst <= tolerance * (largest > 0 ? largest : 1);
-    free(x), free(y);
-    return ok;
-}
-
 /* ---- values ---- */
 
 static void values(const case_inputs *c) {
@@ -60,27 +44,16 @@ static void values(const case_inputs *c) {
     CASE_CHECK(KIND_VALUE, m == n, WHERE);
     for (int j = 0; j < n && m == n; j++) {
         double worst;
-        bool ok = close_to(out[j], exact[j], (k->ulp ? k->ulp : 16) * 0x1p-23, &worst);
+        bool ok = case_close(out[j], exact[j], (k->ulp ? k->ulp : 16) * 0x1p-23, &worst);
         CASE_CHECK(KIND_VALUE, ok, "%s case %d: output %d: f32 is %g from f64", op_now->name, case_now, j, worst);
     }
-}
-
-/* The same values with gaps between them and dimensions stored in reverse order. */
-static gm_tensor *spread(gm_tensor *t) {
-    int r = gm_n_dims(t);
-    int32_t order[GM_MAX_DIMS];
-    if (r <= 0 || r >= GM_MAX_DIMS) return t;
-    for (int i = 0; i < r; i++) order[i] = r - 1 - i;
-    gm_tensor *reversed = gm_copy(gm_permute(t, order, r));
-    gm_tensor *twice = gm_stack((gm_tensor *[]){ reversed, reversed }, 2, r); /* every other element */
-    return gm_permute(gm_select(twice, r, 1), order, r);
 }
 
 static void strided(const case_inputs *c) {
     gm_tensor *in[CASE_MAX_IN], *gaps[CASE_MAX_IN], *out[GM_OP_MAX_OUT], *other[GM_OP_MAX_OUT];
     for (int i = 0; i < c->n; i++) {
         in[i] = c->in[i].t;
-        gaps[i] = in[i] ? spread(in[i]) : NULL;
+        gaps[i] = in[i] ? case_spread(in[i]) : NULL;
     }
     if (!c->n) return;
     int n = run(in, c->n, out), m = run(gaps, c->n, other);
@@ -92,24 +65,13 @@ static void strided(const case_inputs *c) {
 
 /* ---- derivatives: L = sum over float outputs of (weights * output) ---- */
 
-static gm_tensor *weights_of(const gm_tensor *y, int seed) {
-    gm_shape s = gm_shape_of(y);
-    uint64_t state = 77 + (uint64_t)seed;
-    int64_t n = gm_shape_count(s);
-    double *x = malloc((size_t)(n ? n : 1) * sizeof *x);
-    for (int64_t i = 0; x && i < n; i++) x[i] = case_uniform(&state) - 0.4;
-    gm_tensor *w = gm_from_data(s, GM_F64, x);
-    free(x);
-    return w;
-}
-
 static bool carries(int j) { return !op_now->diff_out || (op_now->diff_out >> j & 1); }
 
 static gm_tensor *weighted(gm_tensor *const *out, int n) {
     gm_tensor *total = NULL;
     for (int j = 0; j < n; j++) {
         if (gm_dtype_of(out[j]) != GM_F64 || !carries(j)) continue;
-        gm_tensor *t = gm_sum(gm_mul(out[j], weights_of(out[j], j)));
+        gm_tensor *t = gm_sum(gm_mul(out[j], case_weights(out[j], j)));
         total = total ? gm_add(total, t) : t;
     }
     return total;
@@ -157,7 +119,7 @@ static void gradients(const case_inputs *c) {
     for (int64_t k = 0; g && k < gm_pack_count(xs); k++) {
         int i = atoi(gm_pack_name(xs, k));
         for (int direction = 0; direction < 3; direction++) {
-            gm_tensor *x = in[i], *v = weights_of(x, 100 + direction);
+            gm_tensor *x = in[i], *v = case_weights(x, 100 + direction);
             const double h = 1e-5;
             in[i] = moved(x, v, h);
             double up = loss(in, c->n);
@@ -179,7 +141,7 @@ static gm_tensor *slope(gm_tensor *const *in, const case_inputs *c, gm_pack *xs)
     gm_tensor *l = n > 0 ? weighted(out, n) : NULL;
     gm_pack *g = l && gm_requires_grad(l) ? gm_gradients(l, xs, .create_graph = 1) : NULL;
     for (int64_t k = 0; g && k < gm_pack_count(g); k++) {
-        gm_tensor *t = gm_sum(gm_mul(gm_pack_at(g, k), weights_of(gm_pack_at(g, k), 200 + (int)k)));
+        gm_tensor *t = gm_sum(gm_mul(gm_pack_at(g, k), case_weights(gm_pack_at(g, k), 200 + (int)k)));
         total = total ? gm_add(total, t) : t;
     }
     return total;
@@ -210,7 +172,7 @@ static void second_order(const case_inputs *c) {
     if (!gm_ok()) CASE_CHECK(KIND_SECOND, false, "%s case %d: %s", op_now->name, case_now, gm_error_message());
     for (int64_t k = 0; k < gm_pack_count(xs); k++) {
         int i = atoi(gm_pack_name(xs, k));
-        gm_tensor *v = weights_of(in[i], 300);
+        gm_tensor *v = case_weights(in[i], 300);
         const double h = 1e-5;
         double numeric = (slope_at(c, i, v, h) - slope_at(c, i, v, -h)) / (2 * h);
         double exact = g ? dot(gm_pack_at(g, k), v) : 0, scale = fabs(numeric) > 1 ? fabs(numeric) : 1;
@@ -233,7 +195,7 @@ static void tangents(const case_inputs *c) {
     double expected = 0, got = 0;
     for (int64_t k = 0; g && k < gm_pack_count(xs); k++) {
         int i = atoi(gm_pack_name(xs, k));
-        tin[i] = weights_of(in[i], 400 + i);
+        tin[i] = case_weights(in[i], 400 + i);
         expected += dot(gm_pack_at(g, k), tin[i]);
         in[i] = gm_detach(in[i]);
     }
@@ -241,7 +203,7 @@ static void tangents(const case_inputs *c) {
     gm_jvp_args a = { op_now, c->n, n, in, out, tin, tout, op_now->cases[case_now].attrs };
     CASE_CHECK(KIND_JVP, gm__op_jvp(&a), "%s case %d: %s", op_now->name, case_now, gm_error_message());
     for (int j = 0; j < n; j++)
-        if (tout[j] && gm_dtype_of(out[j]) == GM_F64 && carries(j)) got += dot(tout[j], weights_of(out[j], j));
+        if (tout[j] && gm_dtype_of(out[j]) == GM_F64 && carries(j)) got += dot(tout[j], case_weights(out[j], j));
     double scale = fabs(expected) > 1 ? fabs(expected) : 1;
     CASE_CHECK(KIND_JVP, fabs(expected - got) <= 1e-9 * scale, "%s case %d: tangent %.12g, gradient says %.12g",
                op_now->name, case_now, got, expected);
