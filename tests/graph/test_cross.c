@@ -142,7 +142,8 @@ static gm_pack *tangents_of(gm_pack *p) {
 }
 
 static bool near_to(double got, double wanted, double tolerance) {
-    return (isnan(got) && isnan(wanted) && gm_ok()) || fabs(got - wanted) <= tolerance * (fabs(wanted) > 1 ? fabs(wanted) : 1);
+    return (isnan(got) && isnan(wanted) && gm_ok()) ||
+           fabs(got - wanted) <= tolerance * (fabs(wanted) > 1 ? fabs(wanted) : 1);
 }
 
 static gm_pack *map_pack(gm_pack *p, gm_tensor *(*f)(gm_tensor *t, const void *env), const void *env) {
@@ -407,7 +408,8 @@ static void batch_bits(const char *kind, gm_fn *f, const batch_case *b, gm_pack 
         return;
     }
     if (!cross_check(kind, all != NULL, "does not run")) return;
-    if (!(op_now->flags & GM_OP_RANDOM)) cross_check(kind, pack_same_bits(gm_pack_flatten(all), loop), "is not the loop");
+    if (!(op_now->flags & GM_OP_RANDOM))
+        cross_check(kind, pack_same_bits(gm_pack_flatten(all), loop), "is not the loop");
     char name[48];
     snprintf(name, sizeof name, "%s, recorded", kind);
     recorded(name, m, in, all);
