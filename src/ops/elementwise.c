@@ -28,6 +28,12 @@ static gm_tensor *gm__pow_slope(gm_tensor *slope, gm_tensor *a, gm_tensor *b) {
     return slope ? gm_where(fine, slope, gm_zeros(GM__SCALAR, gm_dtype_of(slope))) : NULL;
 }
 
+/* g log(b), but 0 where 0 log(b) is 0 by definition and log(b) no slope of it. */
+static gm_tensor *gm__xlogy_slope(gm_tensor *g, gm_tensor *a, gm_tensor *b) {
+    gm_tensor *none = gm_logical_and(gm_eq_scalar(a, 0), gm_le_scalar(b, 0)), *slope = gm_xlogy(g, b);
+    return slope ? gm_where(none, gm_zeros(GM__SCALAR, gm_dtype_of(slope)), slope) : NULL;
+}
+
 /* d/dx of s(1-s)(2 + x(1-2s)) with s = sigmoid(x). */
 static gm_tensor *gm__silu_third(gm_tensor *x) {
     gm_tensor *s = gm_sigmoid(x), *d = gm_mul(s, gm_rsub_scalar(s, 1)), *e = gm_add_scalar(gm_mul_scalar(s, -2), 1);

@@ -183,9 +183,17 @@ gm_tensor *gm_logsumexp(gm_tensor *x, int dim, bool keep) { return gm_logsumexp_
 
 /* ---- norms ---- */
 
+/* abs(x)^p; the slope at zero, which is infinite for p < 1, is taken for 0. */
+static gm_tensor *norm_powers(gm_tensor *x, double p) {
+    gm_tensor *a = gm_abs(x);
+    if (p > 1 || !a) return gm_pow_scalar(a, p);
+    gm_tensor *zero = gm_eq_scalar(a, 0), *some = gm_where(zero, gm_ones(GM_SCALAR, a->dtype), a);
+    return gm_where(zero, gm_full(GM_SCALAR, p < 0 ? INFINITY : 0, a->dtype), gm_pow_scalar(some, p));
+}
+
 /* Of any other order than 0, 1, 2 and infinity. Negative ones have no sums of zero but where an x is infinite. */
 static gm_tensor *norm_any(gm_tensor *x, double p, const int32_t *dims, int n, bool keep) {
-    gm_tensor *s = gm_sum_dims(gm_pow_scalar(gm_abs(x), p), dims, n, keep);
+    gm_tensor *s = gm_sum_dims(norm_powers(x, p), dims, n, keep);
     return p > 0 ? moment_root(s, p) : gm_pow_scalar(s, 1 / p);
 }
 

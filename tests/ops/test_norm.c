@@ -241,6 +241,54 @@ static void slopes_at_zero(void) {
     }
 }
 
+/* The gradient of sum(y) in x is `wanted`, NaNs included. */
+static bool slopes_are(gm_tensor *y, gm_tensor *x, const double *wanted) {
+    gm_clear_gradient(x);
+    gm_tensor *total = gm_sum(y), *g = gm_backward_with(total, NULL) ? gm_contiguous(gm_gradient_of(x)) : NULL;
+    const double *got = g ? gm_data(g) : NULL;
+    for (int64_t i = 0; got && i < gm_count(x); i++) {
+        if (got[i] == wanted[i] || (isnan(got[i]) && isnan(wanted[i]))) continue;
+        return printf("%lld: %g, wanted %g\n", (long long)i, got[i], wanted[i]), false;
+    }
+    return got != NULL;
+}
+
+static gm_tensor *slopes_at(const double *v, int n) {
+    gm_tensor *x = gm_from_data(GM_SHAPE(n), GM_F64, v);
+    gm_set_requires_grad(x, true);
+    return x;
+}
+
+/* Where a slope has no value: what PyTorch 2 gives. */
+static void slopes_by_custom(void) {
+    GM_SCOPE(s);
+    const double f = INFINITY, q = NAN;
+    gm_tensor *x = slopes_at((double[]){ 0, 0, 0, 0, 1, 0, 2, q }, 8);
+    gm_tensor *y = slopes_at((double[]){ 0, 1, f, -1, 0, q, -1, 0 }, 8);
+    CHECK(slopes_are(gm_xlogy(x, y), x, (double[]){ 0, 0, f, 0, -f, q, q, -f }));
+    CHECK(slopes_are(gm_xlogy(x, y), y, (double[]){ q, 0, 0, 0, f, q, -2, q }));
+    CHECK(slopes_are(gm_mul_scalar(gm_xlogy(x, y), 0), x, (double[]){ 0, 0, 0, 0, 0, q, 0, 0 }));
+    x = slopes_at((double[]){ -f, -f, f, f, f, -f, 0 }, 7), y = slopes_at((double[]){ -f, 0, f, -f, 0, f, -f }, 7);
+    CHECK(slopes_are(gm_logaddexp(x, y), x, (double[]){ q, 0, q, 1, 1, 0, 1 }));
+    CHECK(slopes_are(gm_logaddexp(x, y), y, (double[]){ q, 1, q, 0, 0, 1, 0 }));
+    x = slopes_at((double[]){ -f, -f, 0, -f, f, 0 }, 6);
+    y = gm_logsumexp(gm_reshape(x, GM_SHAPE(3, 2)), 1, false);
+    CHECK(slopes_are(y, x, (double[]){ q, q, 1, 0, q, 0 }));
+    static const double orders[] = { 0.25, 0.5, 0.75, 1, 1.5, 2, 3, INFINITY, -INFINITY, -1, -2 };
+    for (size_t i = 0; i < sizeof orders / sizeof *orders; i++) {
+        double p = orders[i], norm = p > 0 && p < f ? pow(pow(3, p) + pow(4, p), 1 / p) : p > 0 ? 4 : 0;
+        double a = p > 0 && p < f ? pow(3 / norm, p - 1) : 0, b = p == f ? 1 : p > 0 ? pow(4 / norm, p - 1) : 0;
+        x = slopes_at((double[]){ 0, 3, -4 }, 3), y = gm_norm(x, p);
+        CHECK(fabs(gm_item(y) - norm) < 1e-12 * norm + 1e-300, "order %g: %g, wanted %g", p, gm_item(y), norm);
+        gm_tensor *g = gm_backward(y) ? gm_gradient_of(x) : NULL;
+        const double *got = g ? gm_data(g) : (double[]){ q, q, q };
+        CHECK(got[0] == 0 && fabs(got[1] - a) <= 1e-12 * a && fabs(got[2] + b) <= 1e-12 * b, "order %g: %g %g %g", p,
+              got[0], got[1], got[2]);
+        x = slopes_at((double[]){ 0, 0 }, 2);
+        CHECK(slopes_are(gm_norm(x, p), x, (double[]){ 0, 0 }), "order %g", p);
+    }
+}
+
 int main(int argc, char **argv) {
     (void)argc, (void)argv;
     if (!recorded_open("tests/ops/data/norm.txt")) return 1;
@@ -252,6 +300,7 @@ int main(int argc, char **argv) {
     RUN(softmax_is_its_formula);
     RUN(errors);
     RUN(slopes_at_zero);
+    RUN(slopes_by_custom);
     recorded_close();
     return check_done();
 }
