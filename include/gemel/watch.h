@@ -110,7 +110,8 @@ GM_API bool gm_json_log_close(gm_json_log *log);
 /* ---- Profile -------------------------------------------------------------------------------------------------
  * What ran when, on which thread, as a file that chrome://tracing and ui.perfetto.dev show. From any thread. */
 
-/* Begin to record into the file `path`. Errors: IO, VALUE, STATE if a profile is being recorded. */
+/* Begin to record into the file `path`. A child of fork records nothing, unless it starts a profile of its own. Errors:
+ * IO, VALUE, STATE if a profile is being recorded. */
 GM_API bool gm_profile_start(const char *path);
 /* Finish the file. Errors: STATE if none is being recorded; IO, also for what failed while recording. Works while an
  * error is pending. */

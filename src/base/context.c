@@ -1,11 +1,11 @@
 /* context.c: making, finding and swapping thread contexts. */
 #include "../math/fp.h"
 #include "context.h"
+#include "fork.h"
 #include "memory.h"
 #include "object.h"
 #include "scope.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -20,7 +20,7 @@ static gm_context context_emergency = { .error = GM_ERROR_MEMORY, .message = "ou
 /* ---- all of them ---- */
 
 /* The list ends with the emergency context, which is never deleted. */
-static pthread_mutex_t context_lock = PTHREAD_MUTEX_INITIALIZER;
+pthread_mutex_t gm__context_mutex = PTHREAD_MUTEX_INITIALIZER;
 static gm_context *context_all = &context_emergency;
 static gm__counts context_ended;
 
@@ -33,35 +33,59 @@ static void context_add_counts(gm__counts *sum, const gm__counts *c) {
 }
 
 gm__counts gm__counts_of_all(void) {
-    pthread_mutex_lock(&context_lock);
+    pthread_mutex_lock(&gm__context_mutex);
     gm__counts sum = context_ended;
     for (const gm_context *c = context_all; c; c = c->after) context_add_counts(&sum, &c->counts);
-    pthread_mutex_unlock(&context_lock);
+    pthread_mutex_unlock(&gm__context_mutex);
     return sum;
 }
 
 static gm_context *context_new(void) {
     gm_context *c = calloc(1, sizeof *c);
     if (!c) return NULL;
-    pthread_mutex_lock(&context_lock);
+    pthread_mutex_lock(&gm__context_mutex);
     c->after = context_all;
     context_all->before = c;
     context_all = c;
-    pthread_mutex_unlock(&context_lock);
+    pthread_mutex_unlock(&gm__context_mutex);
     return c;
 }
 
 static void context_delete(gm_context *c) {
     gm__slots_give_back(c);
     gm__blocks_give_back(c);
-    pthread_mutex_lock(&context_lock);
+    pthread_mutex_lock(&gm__context_mutex);
     context_add_counts(&context_ended, &c->counts);
     if (c->before) c->before->after = c->after;
     else context_all = c->after;
     c->after->before = c->before;
-    pthread_mutex_unlock(&context_lock);
+    pthread_mutex_unlock(&gm__context_mutex);
     free(c->owned.items);
     free(c);
+}
+
+/* ---- forks ---- */
+
+static pthread_mutex_t *const context_fork_locks[] = { &gm__context_mutex, &gm__log_mutex, &gm__memory_mutex,
+                                                       &gm__object_mutex, &gm__stream_mutex };
+enum { CONTEXT_FORK_LOCKS = sizeof context_fork_locks / sizeof *context_fork_locks };
+
+static void context_before_fork(void) {
+    for (int i = 0; i < CONTEXT_FORK_LOCKS; i++) pthread_mutex_lock(context_fork_locks[i]);
+}
+
+static void context_after_fork(void) {
+    for (int i = CONTEXT_FORK_LOCKS; i-- > 0;) pthread_mutex_unlock(context_fork_locks[i]);
+}
+
+static void context_in_child(void) {
+    context_after_fork();
+    gm__pool_after_fork();
+}
+
+/* When the library is loaded: some of the locks are taken by threads without a context. */
+__attribute__((constructor)) static void context_watch_forks(void) {
+    pthread_atfork(context_before_fork, context_after_fork, context_in_child);
 }
 
 /* ---- a thread's ---- */

@@ -1,14 +1,14 @@
 /* log.c: where warnings and progress go. */
 #include "../math/fp.h"
+#include "fork.h"
 #include "log.h"
 
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
+pthread_mutex_t gm__log_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct { gm_log_fn fn; void *env; void (*free_env)(void *); } log_sink;
 static gm__log_drawing log_drawing;
 
@@ -17,8 +17,8 @@ typedef struct log_retired { void (*free_env)(void *); void *env; struct log_ret
 static log_retired *log_waiting;
 static int log_running;
 
-void gm__log_lock(void) { pthread_mutex_lock(&log_lock); }
-void gm__log_unlock(void) { pthread_mutex_unlock(&log_lock); }
+void gm__log_lock(void) { pthread_mutex_lock(&gm__log_mutex); }
+void gm__log_unlock(void) { pthread_mutex_unlock(&gm__log_mutex); }
 
 bool gm__log_set_drawing(const gm__log_drawing *drawing) {
     gm__log_lock();
@@ -29,7 +29,7 @@ bool gm__log_set_drawing(const gm__log_drawing *drawing) {
 }
 
 void gm_set_log(gm_log_fn fn, void *env, void (*free_env)(void *env)) {
-    pthread_mutex_lock(&log_lock);
+    pthread_mutex_lock(&gm__log_mutex);
     void (*old_free)(void *) = log_sink.free_env;
     void *old_env = log_sink.env;
     log_sink.fn = fn, log_sink.env = env, log_sink.free_env = free_env;
@@ -38,15 +38,15 @@ void gm_set_log(gm_log_fn fn, void *env, void (*free_env)(void *env)) {
         if (r) *r = (log_retired){ old_free, old_env, log_waiting }, log_waiting = r;
         old_free = NULL;
     }
-    pthread_mutex_unlock(&log_lock);
+    pthread_mutex_unlock(&gm__log_mutex);
     if (old_free) old_free(old_env);
 }
 
 static void log_callback_ended(void) {
-    pthread_mutex_lock(&log_lock);
+    pthread_mutex_lock(&gm__log_mutex);
     log_retired *r = --log_running ? NULL : log_waiting;
     if (r) log_waiting = NULL;
-    pthread_mutex_unlock(&log_lock);
+    pthread_mutex_unlock(&gm__log_mutex);
     for (log_retired *next; r; r = next) {
         next = r->next;
         r->free_env(r->env);
@@ -91,12 +91,12 @@ void gm_log_line(gm_log_level level, const char *format, ...) {
     va_start(args, format);
     vsnprintf(line, sizeof line, format, args);
     va_end(args);
-    pthread_mutex_lock(&log_lock);
+    pthread_mutex_lock(&gm__log_mutex);
     gm_log_fn fn = log_sink.fn;
     void *env = log_sink.env;
     if (!fn) log_to_stderr(prefix[level & 3], line);
     else log_running++;
-    pthread_mutex_unlock(&log_lock);
+    pthread_mutex_unlock(&gm__log_mutex);
     if (!fn) return;
     fn(env, level, line); /* outside of the lock: the callback may log */
     log_callback_ended();

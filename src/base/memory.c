@@ -7,10 +7,10 @@
  * a training step finds the blocks of the one before, and the process is not much larger than without a cache. Blocks
  * up to 64 KiB go through a short list of the context first, which needs no lock. */
 #include "../math/fp.h"
+#include "fork.h"
 #include "memory.h"
 #include "object.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #if defined(__linux__)
@@ -34,7 +34,7 @@
 enum { MEMORY_SMALL = 1 << 20, MEMORY_CLASSES = 64, MEMORY_LARGE_SLOTS = 1024, MEMORY_HUGE = 2 << 20 };
 enum { MEMORY_LIST = 32, MEMORY_LIST_BYTES = 128 * 1024, MEMORY_APART = 64 * 1024, MEMORY_SLACK = 32 << 20 };
 
-static pthread_mutex_t memory_lock = PTHREAD_MUTEX_INITIALIZER;
+pthread_mutex_t gm__memory_mutex = PTHREAD_MUTEX_INITIALIZER;
 typedef struct { void *block; size_t bytes; } memory_piece;
 static memory_piece memory_large[MEMORY_LARGE_SLOTS]; /* oldest first */
 static int memory_n_large;
@@ -156,18 +156,18 @@ static void memory_push(void **list, void *block) {
 }
 
 static void *memory_take_shared(int class, size_t bytes) {
-    pthread_mutex_lock(&memory_lock);
+    pthread_mutex_lock(&gm__memory_mutex);
     void *block = memory_pop(&memory_free_list[class]);
     if (block) memory_small_cached -= (int64_t)bytes;
-    pthread_mutex_unlock(&memory_lock);
+    pthread_mutex_unlock(&gm__memory_mutex);
     return block;
 }
 
 static void memory_give_shared(int class, size_t bytes, void *block) {
-    pthread_mutex_lock(&memory_lock);
+    pthread_mutex_lock(&gm__memory_mutex);
     memory_push(&memory_free_list[class], block);
     memory_small_cached += (int64_t)bytes;
-    pthread_mutex_unlock(&memory_lock);
+    pthread_mutex_unlock(&gm__memory_mutex);
 }
 
 static void *memory_take_small(gm_context *c, size_t bytes, size_t *got, bool *hit) {
@@ -246,14 +246,14 @@ static void memory_unmap_large(memory_piece p) { free(p.block); }
 #endif
 
 static void *memory_find_large(size_t *got) {
-    pthread_mutex_lock(&memory_lock);
+    pthread_mutex_lock(&gm__memory_mutex);
     int i = memory_large_find(*got);
     void *block = i >= 0 ? memory_large[i].block : NULL;
     if (i >= 0) {
         *got = memory_large[i].bytes;
         memory_large_remove(i);
     }
-    pthread_mutex_unlock(&memory_lock);
+    pthread_mutex_unlock(&gm__memory_mutex);
     return block;
 }
 
@@ -269,12 +269,12 @@ static memory_piece memory_oldest(void) {
 /* One that must go before `bytes` more are mapped, or none. */
 static memory_piece memory_surplus(int64_t bytes) {
     int64_t use = __atomic_load_n(&memory_in_use, __ATOMIC_RELAXED) + bytes;
-    pthread_mutex_lock(&memory_lock);
+    pthread_mutex_lock(&gm__memory_mutex);
     if (use > memory_high) memory_high = use;
     int64_t slack = memory_high / 4 > MEMORY_SLACK ? memory_high / 4 : MEMORY_SLACK;
     bool over = use + memory_large_cached > memory_high + slack;
     memory_piece p = over ? memory_oldest() : (memory_piece){ NULL, 0 };
-    pthread_mutex_unlock(&memory_lock);
+    pthread_mutex_unlock(&gm__memory_mutex);
     return p;
 }
 
@@ -311,12 +311,12 @@ void *gm__block_take(size_t bytes, size_t *got) {
 }
 
 static void memory_give_large(void *block, size_t got) {
-    pthread_mutex_lock(&memory_lock);
+    pthread_mutex_lock(&gm__memory_mutex);
     memory_piece oldest = { NULL, 0 };
     if (memory_n_large == MEMORY_LARGE_SLOTS) oldest = memory_oldest();
     memory_large[memory_n_large++] = (memory_piece){ block, got };
     memory_large_cached += (int64_t)got;
-    pthread_mutex_unlock(&memory_lock);
+    pthread_mutex_unlock(&gm__memory_mutex);
     memory_unmap_large(oldest);
 }
 
@@ -330,12 +330,12 @@ void gm__block_give(void *block, size_t got) {
 
 void gm_memory_trim(void) {
     gm__blocks_give_back(gm__context());
-    pthread_mutex_lock(&memory_lock);
+    pthread_mutex_lock(&gm__memory_mutex);
     for (int i = 0; i < MEMORY_CLASSES; i++)
         for (void *block; (block = memory_pop(&memory_free_list[i]));) free(block);
     while (memory_n_large) memory_unmap_large(memory_large[--memory_n_large]);
     memory_large_cached = memory_small_cached = memory_high = 0;
-    pthread_mutex_unlock(&memory_lock);
+    pthread_mutex_unlock(&gm__memory_mutex);
 }
 
 /* ---- statistics ---- */
@@ -346,9 +346,9 @@ static int64_t memory_sum_in_use(const gm__counts *all) {
 
 gm_memory gm_memory_stats(void) {
     gm__counts all = gm__counts_of_all();
-    pthread_mutex_lock(&memory_lock);
+    pthread_mutex_lock(&gm__memory_mutex);
     int64_t shared = memory_large_cached + memory_small_cached;
-    pthread_mutex_unlock(&memory_lock);
+    pthread_mutex_unlock(&gm__memory_mutex);
     int64_t in_use = memory_sum_in_use(&all), peak = __atomic_load_n(&memory_peak, __ATOMIC_RELAXED);
     return (gm_memory){ .bytes_in_use = in_use, .bytes_peak = peak > in_use ? peak : in_use,
                         .bytes_cached = all.bytes_cached + shared, .n_allocations = all.allocations,

@@ -8,10 +8,10 @@
  * The queues are shared; a context takes from them and gives to them a batch of slots at a time. They hold pointers, so
  * that no cold slot is touched before it is used, and those about to be used are prefetched. */
 #include "../math/fp.h"
+#include "fork.h"
 #include "object.h"
 #include "scope.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,7 +21,7 @@ enum { OBJECT_CLASS_BYTES = 64, OBJECT_QUARANTINE = 2048, OBJECT_SLAB_BYTES = 25
  * the newest slab. */
 typedef struct { gm_object **ring; int64_t capacity, first, n, n_slots; char *slab, *slab_end; } object_queue;
 
-static pthread_mutex_t object_lock = PTHREAD_MUTEX_INITIALIZER;
+pthread_mutex_t gm__object_mutex = PTHREAD_MUTEX_INITIALIZER;
 static object_queue object_queues[GM__SLOT_CLASSES];
 
 static int object_class(const gm_type *type) { return (int)((type->bytes - 1) / OBJECT_CLASS_BYTES); }
@@ -68,11 +68,11 @@ static gm_object *object_cut(object_queue *q, int64_t bytes) {
 static void object_take(gm__slots *to, int class, int n) {
     object_queue *q = &object_queues[class];
     int64_t bytes = (int64_t)(class + 1) * OBJECT_CLASS_BYTES;
-    pthread_mutex_lock(&object_lock);
+    pthread_mutex_lock(&gm__object_mutex);
     if (q->slab == q->slab_end && q->n <= OBJECT_QUARANTINE && !object_add_slab(q, bytes)) n = q->n > 0;
     for (; n > 0 && q->slab < q->slab_end; n--) to->slot[to->n++] = object_cut(q, bytes);
     for (; n > 0 && (q->n > OBJECT_QUARANTINE || (q->n && !to->n)); n--) to->slot[to->n++] = object_pop(q);
-    pthread_mutex_unlock(&object_lock);
+    pthread_mutex_unlock(&gm__object_mutex);
     for (int64_t i = 0; i < to->n / 2; i++) { /* they are used from the end */
         gm_object *slot = to->slot[i];
         to->slot[i] = to->slot[to->n - 1 - i], to->slot[to->n - 1 - i] = slot;
@@ -80,9 +80,9 @@ static void object_take(gm__slots *to, int class, int n) {
 }
 
 static void object_give(gm__slots *from, int class) {
-    pthread_mutex_lock(&object_lock);
+    pthread_mutex_lock(&gm__object_mutex);
     for (int64_t i = 0; i < from->n; i++) object_push(&object_queues[class], from->slot[i]);
-    pthread_mutex_unlock(&object_lock);
+    pthread_mutex_unlock(&gm__object_mutex);
     from->n = 0;
 }
 

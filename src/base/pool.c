@@ -7,6 +7,7 @@
  * stall (bench/base/bench_pool.c). */
 #include "../math/fp.h"
 #include "context.h"
+#include "fork.h"
 
 #include <errno.h>
 #include <fenv.h>
@@ -129,8 +130,8 @@ static int pool_available(void) {
     return online < 1 ? 1 : online < POOL_MAX ? (int)online : POOL_MAX;
 }
 
-/* A child of fork has no workers: start from nothing. */
-static void pool_after_fork(void) {
+/* A child of fork has no workers, and whose loop it was is another thread: start from nothing. */
+void gm__pool_after_fork(void) {
     pthread_mutex_init(&pool.user, NULL);
     pthread_mutex_init(&pool.lock, NULL);
     pthread_cond_init(&pool.wake, NULL);
@@ -141,10 +142,7 @@ static void pool_after_fork(void) {
 }
 
 static void pool_start(void) {
-    static bool registered;
     pthread_mutex_lock(&pool.lock);
-    if (!registered) pthread_atfork(NULL, NULL, pool_after_fork);
-    registered = true;
     while (pool.started < pool.wanted - 1) {
         pthread_t thread;
         if (pthread_create(&thread, NULL, pool_worker, NULL)) break; /* fewer threads, same results */

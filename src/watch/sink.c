@@ -70,11 +70,21 @@ static void sink_at_exit(void) {
     pthread_mutex_unlock(&sink_lock);
 }
 
-static void sink_register(void) { atexit(sink_at_exit); }
+static void sink_before_fork(void) { pthread_mutex_lock(&sink_lock); }
+static void sink_after_fork(void) { pthread_mutex_unlock(&sink_lock); }
 
-static void sink_enlist(gm__sink *s) {
+static void sink_register(void) {
+    atexit(sink_at_exit);
+    pthread_atfork(sink_before_fork, sink_after_fork, sink_after_fork);
+}
+
+void gm__sink_prepare(void) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, sink_register);
+}
+
+static void sink_enlist(gm__sink *s) {
+    gm__sink_prepare();
     pthread_mutex_lock(&sink_lock);
     s->listed = true;
     s->process = getpid();

@@ -37,6 +37,9 @@ bool gm__sink_flush(gm__sink *sink, const char *op);
 /* Flush and close. Works while an error is pending. Closing twice is harmless. */
 bool gm__sink_close(gm__sink *sink, const char *op);
 
+/* Make ready for the first sink, its lock among those that are held while the process forks. */
+void gm__sink_prepare(void);
+
 /* mkdir -p. Errors: IO, naming the directory that could not be made. */
 bool gm__make_dirs(const char *op, const char *path);
 int64_t gm__clock_ns(void);    /* monotonic */

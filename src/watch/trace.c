@@ -125,11 +125,36 @@ static void trace_record(const char *category, const char *name, int64_t start_n
     trace_event(category, name, start_ns, end_ns - start_ns, NULL);
 }
 
+/* ---- forks ---- */
+
+static void trace_before_fork(void) { pthread_mutex_lock(&trace.lock); }
+static void trace_after_fork(void) { pthread_mutex_unlock(&trace.lock); }
+
+/* The file is the parent's: a child records nothing, until it starts a profile of its own. */
+static void trace_in_child(void) {
+    if (trace.running) {
+        atomic_store_explicit(&gm__profile_hook, NULL, memory_order_release);
+        trace.running = false;
+        trace.sink.n = 0;
+        trace.line.n = 0;
+        gm__sink_close(&trace.sink, "profile");
+    }
+    trace_after_fork();
+}
+
+/* This lock is taken before the sinks': handlers that come later are called earlier before a fork. */
+static void trace_watch_forks(void) {
+    gm__sink_prepare();
+    pthread_atfork(trace_before_fork, trace_after_fork, trace_in_child);
+}
+
 /* ---- public ---- */
 
 bool gm_profile_start(const char *path) {
     if (!gm_ok()) return false;
     if (!path || !*path) return gm_fail(GM_ERROR_VALUE, "profile_start: the path is %s", path ? "empty" : "NULL");
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, trace_watch_forks);
     pthread_mutex_lock(&trace.lock);
     bool was_running = trace.running;
     bool opened = !was_running && gm__sink_open(&trace.sink, "profile_start", path, GM__SINK_EMPTY);

@@ -5,6 +5,7 @@
 #include "gemel/watch.h"
 
 #include <pthread.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static char path[64] = "/tmp/gemel-trace-XXXXXX";
@@ -105,6 +106,30 @@ static void wrong(void) {
     CHECK(gm_profile_start(path) && gm_profile_stop(), "and again");
 }
 
+/* The file stays the parent's; a child may have a profile of its own. */
+static void forked(void) {
+    char other[80];
+    snprintf(other, sizeof other, "%s.child", path);
+    CHECK(gm_profile_start(path));
+    gm_profile_event("op", "before", gm_profile_now(), 1, NULL);
+    pid_t child = fork();
+    if (!child) {
+        alarm(20);
+        gm_profile_event("op", "child", gm_profile_now(), 1, NULL);
+        bool none = !gm_profile_stop() && error_says(GM_ERROR_STATE, "no profile");
+        bool own = gm_profile_start(other) && gm_profile_stop();
+        exit(none && own ? 0 : 1); /* with what is done at the end of a process */
+    }
+    int status = -1;
+    CHECK(child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && !WEXITSTATUS(status));
+    CHECK(!unlink(other));
+    gm_profile_event("op", "after", gm_profile_now(), 1, NULL);
+    CHECK(gm_profile_stop());
+    content();
+    CHECK(count("before") == 1 && count("after") == 1 && count("child") == 0);
+    as_json(2, 1);
+}
+
 static void cost(void) {
     int64_t best = INT64_MAX;
     for (int round = 0; round < 20; round++) {
@@ -127,6 +152,7 @@ int main(void) {
     RUN(one_thread);
     RUN(many_threads);
     RUN(wrong);
+    RUN(forked);
     RUN(cost);
     unlink(path);
     return check_done();
