@@ -32,7 +32,8 @@ static void *worker(void *unused) {
 static void *short_life(void *unused) { return work() ? unused : NULL; }
 static void *maker(void *unused) {
     pthread_t t;
-    while (!__atomic_load_n(&done, __ATOMIC_RELAXED) && !pthread_create(&t, NULL, short_life, NULL)) pthread_join(t, NULL);
+    while (!__atomic_load_n(&done, __ATOMIC_RELAXED) && !pthread_create(&t, NULL, short_life, NULL))
+        pthread_join(t, NULL);
     return unused;
 }
 
