@@ -3,6 +3,7 @@
 #
 #   src/all.c       the amalgamation: one line per source file, in the order of the rooms
 #   src/ops/list.h  GM_OP(name) for every operation record, sorted by name
+#   src/compile/prelude.h  the scalar functions as text, for emitted code: without comments
 #
 # A file is touched only where its content changes, so running this costs no rebuild.
 #   sh tools/generate.sh           write them
@@ -49,6 +50,38 @@ END
         sed -n 's/^const gm_op gm__op_\([A-Za-z0-9_]*\).*/GM_OP(\1)/p' | sort -u
 }
 
+# Headers of src/math in the order in which they are needed, comments and indentation left out, as C strings.
+prelude() {
+    cat <<'END'
+/* prelude.h: the scalar functions (src/math) as text, for emitted code. Written by tools/generate.sh. */
+static const char *const prelude_text[] = {
+END
+    for name in fp fma bits double2 f64_basic f64_exp f64_log f64_pow f64_trig f64_hyper f64_erf f64_gamma f32_basic \
+        f32_wide f32_exp f32_log f32_trig f32_pow f32_erf f32_gamma convert; do
+        awk '
+            { text = text $0 "\n" }
+            END {
+                while ((at = index(text, "/*")) > 0) {
+                    rest = substr(text, at + 2)
+                    text = substr(text, 1, at - 1) substr(rest, index(rest, "*/") + 2)
+                }
+                n = split(text, line, "\n")
+                for (i = 1; i <= n; i++) {
+                    l = line[i]
+                    gsub(/^[ \t]+|[ \t]+$/, "", l)
+                    gsub(/[ \t]+/, " ", l)
+                    if (l == "") continue
+                    gsub(/\\/, "\\\\", l)
+                    gsub(/"/, "\\\"", l)
+                    printf "    \"%s\\n\"\n", l
+                }
+                print "    ,"
+            }
+        ' "src/math/$name.h"
+    done
+    echo "};"
+}
+
 settle() { # settle FILE: FILE is what "$work/new" says, or is said to be stale
     if cmp -s "$work/new" "$1"; then return; fi
     if [ -n "$check" ]; then
@@ -65,4 +98,6 @@ amalgamation >"$work/new"
 settle src/all.c
 operations >"$work/new"
 settle src/ops/list.h
+prelude >"$work/new"
+settle src/compile/prelude.h
 exit $stale

@@ -7,6 +7,9 @@ typedef struct { const char *name; gm_graph *(*run)(gm_graph *g); } optimize_pas
 static const optimize_pass optimize_passes[] = {
     { "dead code", gm__pass_dead },
     { "as kernels want it", gm__graph_raw },
+    { "constants", gm__pass_constants },
+    { "common subexpressions", gm__pass_common },
+    { "dead code", gm__pass_dead },
 };
 
 gm_graph *gm__optimize(gm_graph *g) {

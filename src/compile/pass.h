@@ -9,5 +9,9 @@ gm_graph *gm__optimize(gm_graph *g);
 
 /* Without nodes that nobody needs. */
 gm_graph *gm__pass_dead(gm_graph *g);
+/* With what depends on nothing computed already (g's values change: it is not used afterwards). */
+gm_graph *gm__pass_constants(gm_graph *g);
+/* With each computation done once. */
+gm_graph *gm__pass_common(gm_graph *g);
 
 #endif

@@ -74,64 +74,66 @@ bool gm__graph_add_left(gm_graph *g, int32_t of, int32_t value) {
 
 /* ---- copying in part ---- */
 
-typedef struct { const gm_graph *from; gm_graph *to; int32_t *place; const int32_t *as; } graph_copy;
+bool gm__copy_begin(gm__graph_copy *c, const gm_graph *from, const int32_t *as) {
+    *c = (gm__graph_copy){ .from = from, .as = as, .to = gm__graph_new() };
+    c->place = gm_alloc((size_t)(from->n_values + 1) * sizeof *c->place);
+    if (!c->to || !c->place) return false;
+    for (int64_t v = 0; v < from->n_values; v++) c->place[v] = -1;
+    c->to->n_draws = from->n_draws;
+    for (int64_t i = 0; i < from->n_in; i++) {
+        if (!gm__grow(&c->to->in, c->to->n_in, &c->to->in_capacity, sizeof *c->to->in)) return false;
+        int32_t v = gm__copy_made(c, from->in[i], (int32_t)i);
+        if (v < 0) return false;
+        c->to->in[c->to->n_in++] = v;
+    }
+    return true;
+}
 
-static int32_t graph_copy_value(graph_copy *c, int32_t v, int32_t from) {
+int32_t gm__copy_made(gm__graph_copy *c, int32_t v, int32_t by) {
     gm_graph *to = c->to;
     if (!gm__grow(&to->value, to->n_values, &to->value_capacity, sizeof *to->value)) return -1;
     gm__value *made = &to->value[to->n_values];
     *made = c->from->value[v];
-    made->from = from;
+    made->from = by;
     made->captured = gm_retain(made->captured);
     if (made->name) made->name = gm_strdup(made->name);
     return c->place[v] = (int32_t)to->n_values++;
 }
 
-/* The copy's value for v; captured tensors are added when they are first used. */
-static int32_t graph_copied(graph_copy *c, int32_t v) {
+int32_t gm__copy_value(gm__graph_copy *c, int32_t v) {
     if (c->as) v = c->as[v];
-    return c->place[v] >= 0 ? c->place[v] : graph_copy_value(c, v, c->from->value[v].from);
+    return c->place[v] >= 0 ? c->place[v] : gm__copy_made(c, v, c->from->value[v].from);
 }
 
-static bool graph_copy_node(graph_copy *c, const gm__node *n) {
+bool gm__copy_node(gm__graph_copy *c, const gm__node *n) {
     int32_t at = (int32_t)c->to->n_nodes;
     gm__node *made = gm__graph_add_node(c->to, n->op, n->attrs, n->n_in);
     if (!made) return false;
     made->no_grad = n->no_grad;
     made->where = n->where ? gm_strdup(n->where) : NULL;
-    for (int i = 0; i < n->n_in; i++) made->in[i] = n->in[i] < 0 ? -1 : graph_copied(c, n->in[i]);
+    for (int i = 0; i < n->n_in; i++) made->in[i] = n->in[i] < 0 ? -1 : gm__copy_value(c, n->in[i]);
     made->n_out = n->n_out;
     made->out = (int32_t)c->to->n_values;
     for (int j = 0; j < n->n_out; j++)
-        if (graph_copy_value(c, n->out + j, at) < 0) return false;
+        if (gm__copy_made(c, n->out + j, at) < 0) return false;
     return gm_ok();
 }
 
-static bool graph_copy_all(graph_copy *c, const bool *keep) {
+gm_graph *gm__copy_end(gm__graph_copy *c, bool ok) {
     const gm_graph *g = c->from;
-    gm_graph *to = c->to;
-    to->n_draws = g->n_draws;
-    for (int64_t i = 0; i < g->n_in; i++) {
-        if (!gm__grow(&to->in, to->n_in, &to->in_capacity, sizeof *to->in)) return false;
-        int32_t v = graph_copy_value(c, g->in[i], (int32_t)i);
-        if (v < 0) return false;
-        to->in[to->n_in++] = v;
-    }
-    for (int64_t i = 0; i < g->n_nodes; i++)
-        if (keep[i] && !graph_copy_node(c, &g->node[i])) return false;
-    for (int64_t i = 0; i < g->n_out; i++)
-        if (!gm__graph_add_output(to, graph_copied(c, g->out[i].value), g->out[i].name)) return false;
-    for (int64_t i = 0; i < g->n_left; i++)
-        if (!gm__graph_add_left(to, graph_copied(c, g->left[i].of), graph_copied(c, g->left[i].value))) return false;
-    return gm_ok();
+    for (int64_t i = 0; ok && i < g->n_out; i++)
+        ok = gm__graph_add_output(c->to, gm__copy_value(c, g->out[i].value), g->out[i].name);
+    for (int64_t i = 0; ok && i < g->n_left; i++)
+        ok = gm__graph_add_left(c->to, gm__copy_value(c, g->left[i].of), gm__copy_value(c, g->left[i].value));
+    gm_free(c->place);
+    return ok && gm_ok() ? c->to : NULL;
 }
 
 gm_graph *gm__graph_with(const gm_graph *g, const bool *keep, const int32_t *as) {
-    graph_copy c = { g, gm__graph_new(), gm_alloc((size_t)(g->n_values + 1) * sizeof(int32_t)), as };
-    for (int64_t v = 0; c.place && v < g->n_values; v++) c.place[v] = -1;
-    bool ok = c.to && c.place && graph_copy_all(&c, keep);
-    gm_free(c.place);
-    return ok ? c.to : NULL;
+    gm__graph_copy c;
+    bool ok = gm__copy_begin(&c, g, as);
+    for (int64_t i = 0; ok && i < g->n_nodes; i++) ok = !keep[i] || gm__copy_node(&c, &g->node[i]);
+    return gm__copy_end(&c, ok);
 }
 
 /* ---- asking ---- */
@@ -147,6 +149,13 @@ int32_t gm__graph_root(const gm_graph *g, int32_t v) {
     while (g->value[v].kind == GM__VALUE_NODE && g->node[g->value[v].from].op->flags & GM_OP_VIEW)
         v = g->node[g->value[v].from].in[0];
     return v;
+}
+
+void gm__graph_written(const gm_graph *g, bool *written) {
+    for (int64_t i = 0; i < g->n_nodes; i++)
+        for (int k = 0; k < g->node[i].n_in && k < 32; k++)
+            if (g->node[i].op->writes >> k & 1 && g->node[i].in[k] >= 0)
+                written[gm__graph_root(g, g->node[i].in[k])] = true;
 }
 
 bool gm__node_has_effect(const gm__node *n) { return n->op->flags & GM_OP_EFFECT || n->op->writes; }

@@ -66,6 +66,8 @@ bool gm__graph_add_output(gm_graph *g, int32_t value, const char *name);
 gm_tensor *gm__graph_ghost(const gm_graph *g, int32_t v);
 /* The value whose memory v is a view of: v itself, unless a view made it. */
 int32_t gm__graph_root(const gm_graph *g, int32_t v);
+/* Sets written[] of the roots that some node writes. */
+void gm__graph_written(const gm_graph *g, bool *written);
 /* True if node n has to run though nobody may need its outputs. */
 bool gm__node_has_effect(const gm__node *n);
 /* A hash of everything a run depends on: nodes, attributes, descriptions; captured tensors count by identity. */
@@ -73,6 +75,16 @@ uint64_t gm__graph_hash(const gm_graph *g);
 /* A copy with the nodes of which keep[] is true; `as` (may be NULL) says which value stands for each value where it is
  * used. Values that nobody uses are left out, but for inputs. Owned by the scope. */
 gm_graph *gm__graph_with(const gm_graph *g, const bool *keep, const int32_t *as);
+
+/* A copy made step by step: inputs come with the beginning, captured values when they are first used, nodes in the order
+ * in which they are copied; `as` as above. The end adds the outputs; after an error it gives NULL. */
+typedef struct { const gm_graph *from; gm_graph *to; int32_t *place; const int32_t *as; } gm__graph_copy;
+bool gm__copy_begin(gm__graph_copy *c, const gm_graph *from, const int32_t *as);
+bool gm__copy_node(gm__graph_copy *c, const gm__node *n);
+/* The copy's value for v; and a new one for v, made by node `by` of the copy. -1 after an error. */
+int32_t gm__copy_value(gm__graph_copy *c, int32_t v);
+int32_t gm__copy_made(gm__graph_copy *c, int32_t v, int32_t by);
+gm_graph *gm__copy_end(gm__graph_copy *c, bool ok);
 
 bool gm__graph_add_left(gm_graph *g, int32_t of, int32_t value);
 /* raw.c: the same program as kernels want it: with the copies and casts that eager mode makes inside of calls, and

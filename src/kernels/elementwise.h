@@ -20,9 +20,6 @@
 #else
 
 
-GM_INLINE float GM_K(floordiv_f32)(float a, float b) { return __builtin_floorf(a / b); }
-GM_INLINE double GM_K(floordiv_f64)(double a, double b) { return __builtin_floor(a / b); }
-
 /* Inputs may be the output itself (element for element), never overlap otherwise. */
 #if defined(__clang__)
 #  define EW_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")

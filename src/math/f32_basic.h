@@ -6,6 +6,7 @@
 GM_INLINE float GM_K(sqrt_f32)(float x) { return __builtin_sqrtf(x); }
 GM_INLINE float GM_K(rsqrt_f32)(float x) { return 1.0f / __builtin_sqrtf(x); }
 GM_INLINE float GM_K(floor_f32)(float x) { return __builtin_floorf(x); }
+GM_INLINE float GM_K(floordiv_f32)(float a, float b) { return __builtin_floorf(a / b); }
 GM_INLINE float GM_K(ceil_f32)(float x) { return __builtin_ceilf(x); }
 GM_INLINE float GM_K(trunc_f32)(float x) { return __builtin_truncf(x); }
 GM_INLINE float GM_K(round_f32)(float x) { return __builtin_rintf(x); }

@@ -6,6 +6,7 @@
 GM_INLINE double GM_K(sqrt_f64)(double x) { return __builtin_sqrt(x); }
 GM_INLINE double GM_K(rsqrt_f64)(double x) { return 1.0 / __builtin_sqrt(x); }
 GM_INLINE double GM_K(floor_f64)(double x) { return __builtin_floor(x); }
+GM_INLINE double GM_K(floordiv_f64)(double a, double b) { return __builtin_floor(a / b); }
 GM_INLINE double GM_K(ceil_f64)(double x) { return __builtin_ceil(x); }
 GM_INLINE double GM_K(trunc_f64)(double x) { return __builtin_trunc(x); }
 GM_INLINE double GM_K(round_f64)(double x) { return __builtin_rint(x); }

@@ -1,0 +1,58 @@
+/* fuse.h: elementwise operations that run as one loop of emitted code. */
+#ifndef GM_COMPILE_FUSE_H
+#define GM_COMPILE_FUSE_H
+
+#include "../base/builder.h"
+#include "../graph/graph.h"
+#include "build.h"
+
+enum { GM__FUSE_MAX_DIMS = 6, GM__FUSE_MAX_VALUES = 24, GM__FUSE_MAX_NODES = 64 };
+
+/* The iteration space of a loop and where its operands lie in it: dimensions that are walked alike are one. */
+typedef struct {
+    int32_t n, n_operands;
+    int64_t size[GM_MAX_DIMS];
+    int64_t stride[GM__FUSE_MAX_VALUES][GM_MAX_DIMS]; /* in elements; 0 where an operand is repeated */
+} gm__space;
+
+/* A function of emitted code, and how it is called: operands are the outputs, then the inputs. */
+typedef struct {
+    gm_object o;
+    gm__build *build; /* held */
+    void (*run)(int64_t begin, int64_t end, void *const *operand, const int64_t *size, const int64_t *stride);
+    char name[24];
+    gm__space space;
+    int32_t n_out, n_in;
+    double cost;      /* of an element, in additions */
+} gm__fused;
+
+extern const gm_op gm__op_fused;
+gm__fused *gm__fused_of(const gm__node *n);
+
+/* g with groups of its elementwise nodes as fused nodes. Their functions are being built: *build, NULL if there is none.
+ * NULL, without an error, if there is nothing to fuse. */
+gm_graph *gm__fuse(gm_graph *g, gm__build **build);
+/* Once the build is READY: look up the functions. */
+bool gm__fuse_link(gm_graph *g, gm__build *build);
+
+/* ---- emit.c ---- */
+
+/* A group: its members, nodes in order, and its operands, values: n_out outputs, then n_in inputs. */
+typedef struct {
+    const gm_graph *g;
+    int32_t member[GM__FUSE_MAX_NODES], operand[GM__FUSE_MAX_VALUES];
+    int32_t n_members, n_out, n_in;
+    gm__space space;
+    double cost;
+} gm__group;
+
+/* Whether node n can be a member. */
+bool gm__emit_may(const gm_graph *g, const gm__node *n);
+/* The text of everything that functions of groups use. */
+void gm__emit_prelude(gm__builder *t, const gm__group *groups, int64_t n);
+/* The function of a group, by that name. */
+void gm__emit_group(gm__builder *t, const char *name, const gm__group *group);
+/* Additions that an element of node n costs. */
+double gm__emit_cost(const gm__node *n);
+
+#endif
