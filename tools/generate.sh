@@ -3,7 +3,7 @@
 #
 #   src/all.c       the amalgamation: one line per source file, in the order of the rooms
 #   src/ops/list.h  GM_OP(name) for every operation record, sorted by name
-#   src/compile/prelude.h  the scalar functions as text, for emitted code: without comments
+#   src/compile/prelude.inc  the scalar functions as text, for emitted code: without comments
 #
 # A file is touched only where its content changes, so running this costs no rebuild.
 #   sh tools/generate.sh           write them
@@ -53,7 +53,7 @@ END
 # Headers of src/math in the order in which they are needed, comments and indentation left out, as C strings.
 prelude() {
     cat <<'END'
-/* prelude.h: the scalar functions (src/math) as text, for emitted code. Written by tools/generate.sh. */
+/* prelude.inc: the scalar functions (src/math) as text, for emitted code. Written by tools/generate.sh. */
 static const char *const prelude_text[] = {
 END
     for name in fp fma bits double2 f64_basic f64_exp f64_log f64_pow f64_trig f64_hyper f64_erf f64_gamma f32_basic \
@@ -71,7 +71,12 @@ END
                     gsub(/^[ \t]+|[ \t]+$/, "", l)
                     gsub(/[ \t]+/, " ", l)
                     if (l == "") continue
-                    gsub(/\\/, "\\\\", l)
+                    if (substr(l, length(l)) == "\\") { # a line that goes on
+                        before = before substr(l, 1, length(l) - 1)
+                        continue
+                    }
+                    l = before l
+                    before = ""
                     gsub(/"/, "\\\"", l)
                     printf "    \"%s\\n\"\n", l
                 }
@@ -99,5 +104,5 @@ settle src/all.c
 operations >"$work/new"
 settle src/ops/list.h
 prelude >"$work/new"
-settle src/compile/prelude.h
+settle src/compile/prelude.inc
 exit $stale

@@ -83,11 +83,16 @@ typedef struct {
     int64_t calls, hits;              /* a hit is a call that found its program */
     int64_t traces, programs, runs;   /* recordings; programs kept; calls that ran one */
     int64_t kernels, arena_bytes;     /* of a run; of all programs */
+    int64_t built;                    /* programs that run emitted code */
     int64_t last_kernels, last_arena_bytes, last_live_bytes; /* of the program called last */
     double seconds;                   /* spent in recording and planning */
-    int64_t reserved[8];
+    int64_t reserved[7];
 } gm_jit_stats;
 GM_API gm_jit_stats gm_jit_statistics(gm_fn *f);
+/* The first calls of a program run on the library's own kernels, while loops of its own are compiled in the background
+ * by the system's compiler (docs/kernel_cache.md); then these take over, with the same bits. Wait for that now. False,
+ * without an error, if there is a program that has none: there is no compiler, or nothing in it can be one loop. */
+GM_API bool gm_jit_wait(gm_fn *f);
 
 #ifdef __cplusplus
 }

@@ -1,11 +1,11 @@
 /* emit.c: groups of elementwise operations as C.
  *
- * An operation is a function of a few lines, made of the expression of its record; a group is a loop that calls them, and
- * its inputs and outputs are read and written once. Sizes and strides are arguments, so a text serves every shape that is
- * walked alike; only whether the innermost stride of an operand is 0, 1 or another one is in it. */
+ * An operation is a function of a few lines, made of the expression of its record; a group is a loop that calls them,
+ * and its inputs and outputs are read and written once. Sizes and strides are arguments, so a text serves every shape
+ * that is walked alike; only whether the innermost stride of an operand is 0, 1 or another one is in it. */
 #include "../math/fp.h"
 #include "fuse.h"
-#include "prelude.h"
+#include "prelude.inc"
 #include "../ops/elementwise_ops.h"
 
 #include <inttypes.h>
@@ -110,12 +110,13 @@ static void emit_ops(gm__builder *t, const gm__group *groups, int64_t n, gm_dtyp
 
 void gm__emit_prelude(gm__builder *t, const gm__group *groups, int64_t n) {
     gm__builder_add(t, prelude_text[0]);
-    gm__builder_add(t, "#include <stdint.h>\n#include <stddef.h>\n"
-                       "#define GM_K(name) name\n"
-                       "#define GM_INLINE static inline __attribute__((always_inline, unused))\n"
-                       "#if defined(__FMA__) || defined(__aarch64__)\n#define GM_HAS_FMA 1\n#else\n#define GM_HAS_FMA 0\n#endif\n"
-                       "#if defined(__clang__)\n#define GM_LOOP _Pragma(\"clang loop vectorize(assume_safety)\")\n"
-                       "#else\n#define GM_LOOP _Pragma(\"GCC ivdep\")\n#endif\n");
+    gm__builder_add(
+        t, "#include <stdint.h>\n#include <stddef.h>\n"
+           "#define GM_K(name) name\n"
+           "#define GM_INLINE static inline __attribute__((always_inline, unused))\n"
+           "#if defined(__FMA__) || defined(__aarch64__)\n#define GM_HAS_FMA 1\n#else\n#define GM_HAS_FMA 0\n#endif\n"
+           "#if defined(__clang__)\n#define GM_LOOP _Pragma(\"clang loop vectorize(assume_safety)\")\n"
+           "#else\n#define GM_LOOP _Pragma(\"GCC ivdep\")\n#endif\n");
     for (size_t i = 1; i < sizeof prelude_text / sizeof *prelude_text; i++) gm__builder_add(t, prelude_text[i]);
     emit_ops(t, groups, n, GM_F32);
     emit_ops(t, groups, n, GM_F64);
@@ -158,7 +159,8 @@ static void emit_pointer(gm__builder *t, const gm__group *p, int32_t operand) {
 static void emit_load(gm__builder *t, const gm__group *p, int32_t input) {
     int32_t operand = p->n_out + input;
     gm_dtype dtype = p->g->value[p->operand[operand]].dtype;
-    gm__builder_format(t, "            const %s x%d = %s(p%d", emit_local(dtype), input, emit_type_of(dtype)->load, input);
+    gm__builder_format(t, "            const %s x%d = %s(p%d", emit_local(dtype), input, emit_type_of(dtype)->load,
+                       input);
     emit_index(t, p, operand);
     gm__builder_add(t, ");\n");
 }
@@ -226,13 +228,18 @@ static void emit_rows(gm__builder *t, const gm__group *p) {
 }
 
 void gm__emit_group(gm__builder *t, const char *name, const gm__group *p) {
-    gm__builder_format(t, "\nvoid %s(int64_t begin, int64_t end, void *const *o, const int64_t *n, const int64_t *s) {\n",
-                       name);
+    gm__builder_format(
+        t, "\nvoid %s(int64_t begin, int64_t end, void *const *o, const int64_t *n, const int64_t *s) {\n", name);
     emit_rows(t, p);
     for (int32_t k = 0; k < p->n_out + p->n_in; k++) emit_pointer(t, p, k);
-    gm__builder_format(t, "        GM_LOOP\n        for (int64_t i = %s; i < %s; i++) {\n", p->space.n == 1 ? "begin" : "0",
-                       p->space.n == 1 ? "end" : p->space.n == 2 ? "n[1]" : p->space.n == 3 ? "n[2]"
-                       : p->space.n == 4 ? "n[3]" : p->space.n == 5 ? "n[4]" : "n[5]");
+    gm__builder_format(t, "        GM_LOOP\n        for (int64_t i = %s; i < %s; i++) {\n",
+                       p->space.n == 1 ? "begin" : "0",
+                       p->space.n == 1   ? "end"
+                       : p->space.n == 2 ? "n[1]"
+                       : p->space.n == 3 ? "n[2]"
+                       : p->space.n == 4 ? "n[3]"
+                       : p->space.n == 5 ? "n[4]"
+                                         : "n[5]");
     for (int32_t i = 0; i < p->n_in; i++) emit_load(t, p, i);
     for (int32_t i = 0; i < p->n_members; i++) emit_member(t, p, p->member[i]);
     for (int32_t i = 0; i < p->n_out; i++) emit_store(t, p, i);

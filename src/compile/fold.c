@@ -12,7 +12,9 @@ static bool fold_may(const gm__node *n) {
     return !(n->op->flags & (GM_OP_RANDOM | GM_OP_EFFECT | GM_OP_DYNAMIC)) && !n->op->writes && n->n_out == 1;
 }
 
-static bool fold_is_small(const gm__value *v) { return gm__bytes_of(v->dtype, gm_shape_count(v->shape)) <= FOLD_MAX_BYTES; }
+static bool fold_is_small(const gm__value *v) {
+    return gm__bytes_of(v->dtype, gm_shape_count(v->shape)) <= FOLD_MAX_BYTES;
+}
 
 static gm_tensor *fold_run(const gm__node *n, gm_tensor *const *value) {
     gm_tensor *in[GM__WALK_MAX];

@@ -1,13 +1,14 @@
 /* fuse.c: which elementwise operations become one loop, and the graph in which they are.
  *
  * Nodes are taken in order. One joins the groups of the values it reads if they walk the same elements in the same
- * layout, and no way leads from the group to it around outside: then nothing has to run between the two. At the end nodes
- * and groups are put in order again. Reads and writes of places, and effects, keep theirs. */
+ * layout, and no way leads from the group to it around outside: then nothing has to run between the two. At the end
+ * nodes and groups are put in order again. Reads and writes of places, and effects, keep theirs. */
 #include "../math/fp.h"
 #include "fuse.h"
 #include "../base/grow.h"
 #include "gemel/extend.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* ---- what has to come before what ---- */
@@ -269,6 +270,7 @@ static bool fuse_describe(const fuse_state *f, int32_t group, gm__group *p) {
 
 static void fused_destroy(void *object) {
     gm__fused *x = object;
+    gm_free(x->size);
     gm_release(x->build);
 }
 
@@ -277,12 +279,19 @@ static const gm_type fused_type = { "fused loop", sizeof(gm__fused), fused_destr
 typedef struct { gm__fused *loop; } fused_attrs;
 static const gm_attr fused_fields[] = { GM_ATTR(fused_attrs, loop, OBJECT), GM_ATTR_END };
 
-gm__fused *gm__fused_of(const gm__node *n) { return n->op == &gm__op_fused ? ((const fused_attrs *)n->attrs)->loop : NULL; }
+gm__fused *gm__fused_of(const gm__node *n) {
+    return n->op == &gm__op_fused ? ((const fused_attrs *)n->attrs)->loop : NULL;
+}
 
 static gm__fused *fuse_loop(const gm__group *p, const char *name) {
     gm__fused *x = gm_object_new(&fused_type);
-    if (!x) return NULL;
-    x->space = p->space, x->n_out = p->n_out, x->n_in = p->n_in, x->cost = p->cost;
+    const gm__space *s = &p->space;
+    size_t row = (size_t)s->n * sizeof *x->size;
+    if (!x || !(x->size = gm_alloc(row * (size_t)(1 + s->n_operands)))) return NULL;
+    x->n = s->n, x->n_out = p->n_out, x->n_in = p->n_in, x->cost = p->cost;
+    x->stride = x->size + s->n;
+    memcpy(x->size, s->size, row);
+    for (int32_t k = 0; k < s->n_operands; k++) memcpy(x->stride + k * s->n, s->stride[k], row);
     memcpy(x->name, name, strlen(name) + 1);
     return x;
 }
@@ -355,7 +364,7 @@ static bool fuse_emit(const gm__group *groups, int64_t n, char (*name)[24], gm__
         int64_t same = 0;
         while (same < i && !(body[same] && b.text && !strcmp(body[same], b.text))) same++;
         if (same < i) memcpy(name[i], name[same], sizeof *name);
-        else gm__builder_format(text, "%s", ""), snprintf(name[i], sizeof *name, "loop%lld", (long long)used++);
+        else snprintf(name[i], sizeof *name, "loop%lld", (long long)used++);
         if (same == i) gm__emit_group(text, name[i], &groups[i]);
     }
     for (int64_t i = 0; body && i < n; i++) gm_free(body[i]);
@@ -435,11 +444,11 @@ bool gm__fuse_link(gm_graph *g, gm__build *build) {
 
 /* ---- running ---- */
 
-typedef struct { const gm__fused *loop; void *operand[GM__FUSE_MAX_VALUES]; int64_t stride[GM__FUSE_MAX_VALUES * GM__FUSE_MAX_DIMS]; } fused_job;
+typedef struct { const gm__fused *loop; void *operand[GM__FUSE_MAX_VALUES]; } fused_job;
 
 static void fused_range(void *env, int64_t begin, int64_t end) {
     const fused_job *j = env;
-    j->loop->run(begin, end, j->operand, j->loop->space.size, j->stride);
+    j->loop->run(begin, end, j->operand, j->loop->size, j->loop->stride);
 }
 
 static int32_t fused_infer(const gm_op_args *a, gm_spec *out) {
@@ -447,25 +456,31 @@ static int32_t fused_infer(const gm_op_args *a, gm_spec *out) {
     return gm_fail(GM_ERROR_INTERNAL, "%s: not for the dispatcher", a->op->name), -1;
 }
 
+/* Rows are the outer dimensions; where there are none, the elements. */
 static bool fused_kernel(const gm_op_args *a, gm_tensor **out) {
     const gm__fused *x = ((const fused_attrs *)a->attrs)->loop;
-    const gm__space *s = &x->space;
-    fused_job j;
-    int64_t rows = 1, row = s->size[s->n - 1];
-    j.loop = x;
-    for (int32_t k = 0; k < s->n_operands; k++) {
+    fused_job j = { x, { NULL } };
+    int64_t rows = 1, row = x->size[x->n - 1];
+    for (int32_t k = 0; k < x->n_out + x->n_in; k++)
         j.operand[k] = gm__data(k < x->n_out ? out[k] : a->in[k - x->n_out]);
-        memcpy(j.stride + k * s->n, s->stride[k], (size_t)s->n * sizeof *j.stride);
-    }
-    for (int d = 0; d + 1 < s->n; d++) rows *= s->size[d];
-    if (s->n == 1) rows = row, row = 1;
-    double work = (double)row * (x->cost + 2 * s->n_operands); /* 20 us are about 100,000 of these */
+    for (int d = 0; d + 1 < x->n; d++) rows *= x->size[d];
+    if (x->n == 1) rows = row, row = 1;
+    double work = (double)row * (x->cost + 2 * (x->n_out + x->n_in)); /* 20 us are about 100,000 of these */
     gm_parallel_for(rows, (int64_t)(1e5 / work) + 1, fused_range, &j);
     return true;
 }
 
 const gm_op gm__op_fused = {
-    .size = sizeof(gm_op), .name = "fused", .version = 1, .min_in = 0, .max_in = -1, .n_out = -1, .flags = GM_OP_NO_GRAD,
-    .attrs_bytes = sizeof(fused_attrs), .attrs = fused_fields, .infer = fused_infer, .kernel = fused_kernel,
+    .size = sizeof(gm_op),
+    .name = "fused",
+    .version = 1,
+    .min_in = 0,
+    .max_in = -1,
+    .n_out = -1,
+    .flags = GM_OP_NO_GRAD,
+    .attrs_bytes = sizeof(fused_attrs),
+    .attrs = fused_fields,
+    .infer = fused_infer,
+    .kernel = fused_kernel,
     .doc = "a loop of emitted code",
 };

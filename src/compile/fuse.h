@@ -21,16 +21,16 @@ typedef struct {
     gm__build *build; /* held */
     void (*run)(int64_t begin, int64_t end, void *const *operand, const int64_t *size, const int64_t *stride);
     char name[24];
-    gm__space space;
-    int32_t n_out, n_in;
+    int64_t *size, *stride; /* one block: sizes [n], then for each operand strides [n] */
+    int32_t n, n_out, n_in, reserved;
     double cost;      /* of an element, in additions */
 } gm__fused;
 
 extern const gm_op gm__op_fused;
 gm__fused *gm__fused_of(const gm__node *n);
 
-/* g with groups of its elementwise nodes as fused nodes. Their functions are being built: *build, NULL if there is none.
- * NULL, without an error, if there is nothing to fuse. */
+/* g with groups of its elementwise nodes as fused nodes. Their functions are being built: *build, NULL if there is
+ * none. NULL, without an error, if there is nothing to fuse. */
 gm_graph *gm__fuse(gm_graph *g, gm__build **build);
 /* Once the build is READY: look up the functions. */
 bool gm__fuse_link(gm_graph *g, gm__build *build);

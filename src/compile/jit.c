@@ -4,6 +4,7 @@
  * modes of the thread. If a mode somewhere has changed since, the function is recorded again; a recording that is the
  * same as before runs the plan that there is. */
 #include "../math/fp.h"
+#include "fuse.h"
 #include "pass.h"
 #include "plan.h"
 #include "../base/context.h"
@@ -27,6 +28,9 @@ typedef struct {
     uint64_t key, epoch, recording;
     uint64_t used;    /* the clock at its last call */
     gm__plan *plan;   /* NULL: the result has a gradient, and the function runs as it is */
+    gm_graph *fused;  /* the program with emitted loops, while they are being built; else NULL */
+    gm__build *build; /* theirs */
+    bool built;       /* the plan has them */
     gm_pack *form;    /* the result's names, with ghosts for tensors */
     jit_slot *slot;   /* of each of these, in order */
     int64_t n_slots;
@@ -48,6 +52,8 @@ static void jit_clear(jit_entry *e) {
     gm_free(e->slot);
     gm_release(e->form);
     gm_release(e->plan);
+    gm_release(e->fused);
+    gm_release(e->build);
 }
 
 static void jit_free_entry(jit_entry *e) {
@@ -176,6 +182,36 @@ static void jit_warn(jit_state *j) {
                 (long long)j->stats.traces, (long long)j->stats.calls);
 }
 
+/* ---- emitted code ---- */
+
+static void jit_start_build(jit_entry *e, gm_graph *g) {
+    gm__build *build;
+    gm_graph *fused = gm__fuse(g, &build);
+    if (!fused) return;
+    e->fused = gm_retain(fused);
+    e->build = gm_retain(build);
+}
+
+/* If the loops are there by now, a plan with them takes the place of the one without. The bits are the same, so it may
+ * happen between any two calls. */
+static void jit_take_build(jit_state *j, jit_entry *e) {
+    gm__build_status state = e->build ? gm__build_state(e->build) : GM__BUILD_PENDING;
+    if (state == GM__BUILD_PENDING) return;
+    gm_scope s = gm_scope_open();
+    double begin = jit_seconds();
+    gm__plan *plan = state == GM__BUILD_READY && gm__fuse_link(e->fused, e->build) ? gm__plan_new(e->fused) : NULL;
+    if (plan) {
+        gm_release(e->plan);
+        e->plan = gm_retain(plan);
+        e->built = true;
+    }
+    gm_scope_close(&s);
+    gm_release(e->fused);
+    gm_release(e->build);
+    e->fused = NULL, e->build = NULL;
+    j->stats.seconds += jit_seconds() - begin;
+}
+
 /* Fills the entry of a new key, or of one whose modes may have changed. */
 static bool jit_fill(gm_fn *f, jit_state *j, jit_entry *e, const gm_pack *in, uint64_t epoch) {
     jit_entry made = { .key = e->key };
@@ -183,14 +219,17 @@ static bool jit_fill(gm_fn *f, jit_state *j, jit_entry *e, const gm_pack *in, ui
     gm_scope s = gm_scope_open();
     gm_graph *g = jit_record(f, &made, in);
     bool same = gm_ok() && e->form && made.recording == e->recording;
-    if (g && !same) made.plan = gm_retain(gm__plan_new(g));
+    if (g && !same && (made.plan = gm_retain(gm__plan_new(g)))) jit_start_build(&made, g);
     gm_scope_close(&s);
     j->stats.traces++;
     j->stats.seconds += jit_seconds() - begin;
     jit_warn(j);
     if (!gm_ok()) return jit_clear(&made), false;
     made.epoch = epoch, made.used = e->used;
-    if (same) made.plan = gm_retain(e->plan);
+    if (same) {
+        made.plan = gm_retain(e->plan), made.fused = gm_retain(e->fused), made.build = gm_retain(e->build);
+        made.built = e->built;
+    }
     jit_clear(e);
     *e = made;
     return true;
@@ -225,6 +264,9 @@ static gm_pack *jit_locked(gm_fn *f, jit_state *j, jit_call *c, gm_pack *in) {
     if (!e && (e = jit_add(j))) e->key = c->key;
     if (!e || (e->epoch != epoch && !jit_fill(f, j, e, in, epoch))) return NULL;
     e->used = ++j->clock;
+    jit_take_build(j, e);
+    if (!gm_ok()) return NULL;
+    j->stats.runs += e->plan != NULL;
     return e->plan ? jit_run(e, c->in) : f->inner->call(f->inner, in);
 }
 
@@ -255,6 +297,22 @@ gm_fn *gm_jit(gm_fn *f) {
     return made;
 }
 
+bool gm_jit_wait(gm_fn *f) {
+    if (!gm__fn_check(f, "jit_wait")) return false;
+    if (f->call != jit_call_fn) return gm_fail(GM_ERROR_VALUE, "jit_wait: this is a %s, not a jit", f->kind);
+    jit_state *j = f->env;
+    bool all = true;
+    pthread_mutex_lock(&j->lock);
+    for (int64_t i = 0; i < j->n && gm_ok(); i++) {
+        jit_entry *e = j->entry[i];
+        if (e->build) gm__build_wait(e->build);
+        jit_take_build(j, e);
+        all &= e->built;
+    }
+    pthread_mutex_unlock(&j->lock);
+    return all && gm_ok();
+}
+
 gm_jit_stats gm_jit_statistics(gm_fn *f) {
     gm_jit_stats s = { 0 };
     if (!gm__fn_check(f, "jit_statistics")) return s;
@@ -266,7 +324,8 @@ gm_jit_stats gm_jit_statistics(gm_fn *f) {
     for (int64_t i = 0; i < j->n; i++) {
         if (!j->entry[i]->plan) continue;
         gm__plan_stats p = gm__plan_statistics(j->entry[i]->plan);
-        s.kernels = p.kernels, s.runs += p.runs, s.arena_bytes += p.arena;
+        s.built += j->entry[i]->built;
+        s.kernels = p.kernels, s.arena_bytes += p.arena;
         if (j->entry[i]->used == j->clock)
             s.last_kernels = p.kernels, s.last_arena_bytes = p.arena, s.last_live_bytes = p.live;
     }

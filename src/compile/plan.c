@@ -315,6 +315,5 @@ static bool plan_run(gm__plan *p, gm_tensor *const *in, gm_tensor **out) {
 
 bool gm__plan_run(gm__plan *p, gm_tensor *const *in, gm_tensor **out) {
     GM_NO_GRAD;
-    p->stats.runs++;
     return plan_run(p, in, out) && gm_ok();
 }

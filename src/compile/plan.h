@@ -13,7 +13,6 @@ bool gm__plan_run(gm__plan *p, gm_tensor *const *in, gm_tensor **out);
 
 typedef struct {
     int64_t kernels, arena, live; /* calls per run; bytes; the largest sum of buffers alive at once */
-    int64_t runs;
 } gm__plan_stats;
 gm__plan_stats gm__plan_statistics(const gm__plan *p);
 

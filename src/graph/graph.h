@@ -76,8 +76,8 @@ uint64_t gm__graph_hash(const gm_graph *g);
  * used. Values that nobody uses are left out, but for inputs. Owned by the scope. */
 gm_graph *gm__graph_with(const gm_graph *g, const bool *keep, const int32_t *as);
 
-/* A copy made step by step: inputs come with the beginning, captured values when they are first used, nodes in the order
- * in which they are copied; `as` as above. The end adds the outputs; after an error it gives NULL. */
+/* A copy made step by step: inputs come with the beginning, captured values when they are first used, nodes in the
+ * order in which they are copied; `as` as above. The end adds the outputs; after an error it gives NULL. */
 typedef struct { const gm_graph *from; gm_graph *to; int32_t *place; const int32_t *as; } gm__graph_copy;
 bool gm__copy_begin(gm__graph_copy *c, const gm_graph *from, const int32_t *as);
 bool gm__copy_node(gm__graph_copy *c, const gm__node *n);

@@ -2,7 +2,9 @@
 #include "check.h"
 #include "gemel/gemel.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static gm_tensor *square_plus(void *env, gm_tensor *x, gm_tensor *y) {
     (void)env;
@@ -23,7 +25,7 @@ static void values(void) {
         CHECK(same_bits(gm_call(f, x, y), square_plus(NULL, x, y)));
     }
     gm_jit_stats t = gm_jit_statistics(f);
-    CHECK(t.calls == 5 && t.hits == 4 && t.traces == 1 && t.runs == 5 && t.last_kernels == 3);
+    CHECK(t.calls == 5 && t.hits == 4 && t.traces == 1 && t.runs == 5 && t.last_kernels >= 1 && t.last_kernels <= 3);
 }
 
 /* ---- a whole training step ---- */
@@ -52,6 +54,13 @@ static void training_step(void) {
     gm_fn *step = gm_jit(gm_function(train_step, &compiled));
     for (int i = 0; i < 20; i++) {
         GM_SCOPE(inner);
+        if (i == 10) {
+            gm_jit_stats before = gm_jit_statistics(step);
+            CHECK(gm_jit_wait(step), "%s", gm_ok() ? "not built" : gm_error_message());
+            gm_jit_stats after = gm_jit_statistics(step);
+            CHECK(after.built == 1 && after.last_kernels < before.last_kernels, "%lld kernels, before %lld",
+                  (long long)after.last_kernels, (long long)before.last_kernels);
+        }
         gm_tensor *x = gm_randn(GM_SHAPE(6, 1, 8, 8), GM_F32), *y = gm_randint(GM_SHAPE(6), 0, 5, GM_I64);
         uint64_t seed, count;
         gm_random_state(&seed, &count);
@@ -70,9 +79,20 @@ static void training_step(void) {
     if (!gm_ok()) printf("%s\n", gm_error_message());
 }
 
+/* A cache of its own, so that nothing is built before it is asked for. */
+static char cache[] = "/tmp/gemel-test-jit-XXXXXX";
+
+static void leave_cache(void) {
+    char command[sizeof cache + 16];
+    snprintf(command, sizeof command, "rm -rf %s", cache);
+    CHECK(!system(command));
+}
+
 int main(void) {
+    if (mkdtemp(cache)) setenv("GM_CACHE_DIR", cache, 1);
     RUN(values);
     RUN(training_step);
     CHECK(gm_exit_status() == 0);
+    leave_cache();
     return check_done();
 }
