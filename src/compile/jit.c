@@ -27,7 +27,9 @@ typedef struct { int32_t output; gm_tensor *constant; } jit_slot;
 typedef struct {
     uint64_t key, epoch, recording;
     uint64_t used;    /* the clock at its last call */
+    int64_t runs;
     gm__plan *plan;   /* NULL: the result has a gradient, and the function runs as it is */
+    gm_graph *graph;  /* the program, until its loops are asked for: at its second call */
     gm_graph *fused;  /* the program with emitted loops, while they are being built; else NULL */
     gm__build *build; /* theirs */
     bool built;       /* the plan has them */
@@ -52,6 +54,7 @@ static void jit_clear(jit_entry *e) {
     gm_free(e->slot);
     gm_release(e->form);
     gm_release(e->plan);
+    gm_release(e->graph);
     gm_release(e->fused);
     gm_release(e->build);
 }
@@ -184,12 +187,15 @@ static void jit_warn(jit_state *j) {
 
 /* ---- emitted code ---- */
 
-static void jit_start_build(jit_entry *e, gm_graph *g) {
-    gm__build *build;
-    gm_graph *fused = gm__fuse(g, &build);
-    if (!fused) return;
-    e->fused = gm_retain(fused);
-    e->build = gm_retain(build);
+/* A program that is called a second time is worth a compiler's time. */
+static void jit_start_build(jit_entry *e) {
+    gm_scope s = gm_scope_open();
+    gm__build *build = NULL;
+    gm_graph *fused = e->graph ? gm__fuse(e->graph, &build) : NULL;
+    if (fused) e->fused = gm_retain(fused), e->build = gm_retain(build);
+    gm_scope_close(&s);
+    gm_release(e->graph);
+    e->graph = NULL;
 }
 
 /* If the loops are there by now, a plan with them takes the place of the one without. The bits are the same, so it may
@@ -219,15 +225,16 @@ static bool jit_fill(gm_fn *f, jit_state *j, jit_entry *e, const gm_pack *in, ui
     gm_scope s = gm_scope_open();
     gm_graph *g = jit_record(f, &made, in);
     bool same = gm_ok() && e->form && made.recording == e->recording;
-    if (g && !same && (made.plan = gm_retain(gm__plan_new(g)))) jit_start_build(&made, g);
+    if (g && !same && (made.plan = gm_retain(gm__plan_new(g)))) made.graph = gm_retain(g);
     gm_scope_close(&s);
     j->stats.traces++;
     j->stats.seconds += jit_seconds() - begin;
     jit_warn(j);
     if (!gm_ok()) return jit_clear(&made), false;
-    made.epoch = epoch, made.used = e->used;
+    made.epoch = epoch, made.used = e->used, made.runs = same ? e->runs : 0;
     if (same) {
-        made.plan = gm_retain(e->plan), made.fused = gm_retain(e->fused), made.build = gm_retain(e->build);
+        made.plan = gm_retain(e->plan), made.graph = gm_retain(e->graph);
+        made.fused = gm_retain(e->fused), made.build = gm_retain(e->build);
         made.built = e->built;
     }
     jit_clear(e);
@@ -264,6 +271,7 @@ static gm_pack *jit_locked(gm_fn *f, jit_state *j, jit_call *c, gm_pack *in) {
     if (!e && (e = jit_add(j))) e->key = c->key;
     if (!e || (e->epoch != epoch && !jit_fill(f, j, e, in, epoch))) return NULL;
     e->used = ++j->clock;
+    if (e->runs++) jit_start_build(e);
     jit_take_build(j, e);
     if (!gm_ok()) return NULL;
     j->stats.runs += e->plan != NULL;
@@ -305,6 +313,7 @@ bool gm_jit_wait(gm_fn *f) {
     pthread_mutex_lock(&j->lock);
     for (int64_t i = 0; i < j->n && gm_ok(); i++) {
         jit_entry *e = j->entry[i];
+        jit_start_build(e);
         if (e->build) gm__build_wait(e->build);
         jit_take_build(j, e);
         all &= e->built;
