@@ -8,6 +8,7 @@
 #ifndef GEMEL_GRAPH_H
 #define GEMEL_GRAPH_H
 
+#include "op.h"
 #include "tensor.h"
 
 #ifdef __cplusplus
@@ -60,9 +61,19 @@ GM_API gm_fn *gm_vmap_with(gm_fn *f, const gm_vmap_args *args);
 
 /* The graph of f for inputs of these shapes and dtypes; values are not looked at. */
 GM_API gm_graph *gm_trace_graph(gm_fn *f, gm_pack *in);
+/* The same for every batch, which is axis 0 of all inputs: f is recorded for a few, and each number that differs has to
+ * be a * B + b. If one is not, the graph is for a batch of 2 only, and its text says why. */
+GM_API gm_graph *gm_trace_any_batch(gm_fn *f, gm_pack *in);
 GM_API int64_t gm_graph_n_nodes(const gm_graph *g);
-/* Run it in eager mode: inputs in order, outputs by their names. */
+/* An input or output, by number: false, without an error, past the last. Sizes that depend on the batch are -1. The
+ * name lives as long as the graph. */
+typedef struct { int64_t number; const char *name; gm_shape shape; gm_dtype dtype; int32_t reserved; } gm_graph_port;
+GM_API bool gm_graph_input(const gm_graph *g, int64_t i, gm_graph_port *p);
+GM_API bool gm_graph_output(const gm_graph *g, int64_t i, gm_graph_port *p);
+/* Run it in eager mode: inputs in order, of the graph's shapes and dtypes; outputs by their names. */
 GM_API gm_pack *gm_graph_run(gm_graph *g, gm_pack *in);
+/* The graph as a function, for gm_jit and every other transform. */
+GM_API gm_fn *gm_graph_function(gm_graph *g);
 
 /* True while the thread records: values are not known. */
 GM_API bool gm_is_recording(void);
@@ -73,6 +84,25 @@ GM_API void gm_recording_resume(void *before);
 /* Say that a mode which traced functions may depend on has changed (a training flag, a frozen parameter, an option of a
  * module of one's own): compiled functions look again. The library's own setters do. */
 GM_API void gm_modes_changed(void);
+
+/* ---- Text: docs/graphs.md --------------------------------------------------------------------------------------- */
+
+/* The graph in a form to read, a line per node; gm_graph_parse makes the same graph of it. Valid until the graph's next
+ * text is asked for, or its end. */
+GM_API const char *gm_graph_text(gm_graph *g);
+/* Names for the tensors that the graph uses: those under which they are in the pack, gm_state_dict(net) for one. Others
+ * are called "t0", "t1" ... */
+GM_API bool gm_graph_name(gm_graph *g, gm_pack *tensors);
+/* All tensors that the graph uses, by their names. */
+GM_API gm_pack *gm_graph_tensors(gm_graph *g);
+
+/* `ops`: records of operations that are not the library's own. */
+typedef struct { size_t size; const gm_op *const *ops; int64_t n_ops; } gm_graph_parse_args;
+/* The graph that a text describes, over the tensors that it names (NULL if none). Errors: FORMAT, SHAPE and whatever
+ * the operations say, with the line and its value; INDEX for a tensor that is missing; UNSUPPORTED for operations and
+ * versions that are not known. */
+GM_API gm_graph *gm_graph_parse_with(const char *text, gm_pack *tensors, const gm_graph_parse_args *args);
+GM_API gm_graph *gm_graph_parse(const char *text, gm_pack *tensors);
 
 /* ---- Compilation ------------------------------------------------------------------------------------------------- */
 

@@ -136,7 +136,10 @@ struct gm_op {
     const gm_case *cases; /* ends with an entry whose `in` is NULL */
     const void *extra;    /* for families: the elementwise expression and derivatives */
     const char *doc;      /* one line */
-    void *reserved[4];
+    /* Of saved graphs: attributes are zeros; change those that a text of this version leaves out and means otherwise.
+     */
+    void (*defaults)(int32_t version, void *attrs);
+    void *reserved[3];
 };
 
 /* Call an operation: inputs, attributes (NULL if it has none), up to `n_out` outputs. Returns the number of outputs. */

@@ -14,6 +14,8 @@ void gm__builder_format(gm__builder *b, const char *format, ...) GM_PRINTF(2, 3)
 void gm__builder_utf8(gm__builder *b, const char *text);
 /* The same as a JSON string, quotes included. */
 void gm__builder_json(gm__builder *b, const char *text);
+/* The shortest decimal that reads back as `value`, whatever the locale; "nan", "inf", "-inf". */
+void gm__builder_number(gm__builder *b, double value);
 void gm__builder_free(gm__builder *b);
 
 #endif

@@ -1,6 +1,7 @@
 /* optimize.c: the passes in their order. */
 #include "../math/fp.h"
 #include "pass.h"
+#include "gemel/extend.h"
 
 typedef struct { const char *name; gm_graph *(*run)(gm_graph *g); } optimize_pass;
 
@@ -13,6 +14,13 @@ static const optimize_pass optimize_passes[] = {
 };
 
 gm_graph *gm__optimize(gm_graph *g) {
-    for (size_t i = 0; g && i < sizeof optimize_passes / sizeof *optimize_passes; i++) g = optimize_passes[i].run(g);
+    for (size_t i = 0; g && i < sizeof optimize_passes / sizeof *optimize_passes; i++) {
+        g = optimize_passes[i].run(g);
+#ifndef NDEBUG
+        int64_t before = gm_where_push(optimize_passes[i].name);
+        if (g && !gm__graph_valid(g)) g = NULL;
+        gm_where_pop(before);
+#endif
+    }
     return g;
 }

@@ -185,9 +185,39 @@ gm_pack *gm_graph_run(gm_graph *g, gm_pack *in) {
                 (long long)g->n_in);
     gm_tensor **list = gm_ok() ? gm_alloc((size_t)(g->n_in + 1) * sizeof *list) : NULL;
     for (int64_t i = 0; list && i < g->n_in; i++) list[i] = gm_pack_at(flat, i);
-    gm_pack *out = list ? gm__graph_evaluate(g, list) : NULL;
+    gm_graph *now = list ? gm__graph_for(g, list) : NULL;
+    gm_pack *out = now ? gm__graph_evaluate(now, list) : NULL;
     gm_free(list);
     return gm_return(&s, out);
+}
+
+static gm_pack *fn_call_graph(gm_fn *f, gm_pack *in) { return gm_graph_run(f->env, in); }
+
+gm_fn *gm_graph_function(gm_graph *g) {
+    gm_fn *f = gm__graph_check(g, "graph_function") ? gm__fn_new("graph", NULL, fn_call_graph) : NULL;
+    if (f) f->env = gm_retain(g), f->free_env = gm_release;
+    return f;
+}
+
+/* ---- ports ---- */
+
+static bool fn_port(const gm_graph *g, int64_t i, const char *name, int32_t v, gm_graph_port *p) {
+    *p = (gm_graph_port){
+        .number = i, .name = name ? name : "", .shape = g->value[v].shape, .dtype = g->value[v].dtype
+    };
+    for (int k = 0; k < p->shape.n; k++)
+        if (gm__affine_find(&g->sizes, v, k)) p->shape.d[k] = -1;
+    return true;
+}
+
+bool gm_graph_input(const gm_graph *g, int64_t i, gm_graph_port *p) {
+    if (!gm__graph_check(g, "graph_input") || i < 0 || i >= g->n_in) return false;
+    return fn_port(g, i, g->value[g->in[i]].name, g->in[i], p);
+}
+
+bool gm_graph_output(const gm_graph *g, int64_t i, gm_graph_port *p) {
+    if (!gm__graph_check(g, "graph_output") || i < 0 || i >= g->n_out) return false;
+    return fn_port(g, i, g->out[i].name, g->out[i].value, p);
 }
 
 _Atomic uint64_t gm__modes_epoch = 1;

@@ -7,11 +7,16 @@
 
 #include <string.h>
 
+/* The object of an OBJECT attribute; NULL of any other. */
+static void *graph_object(const gm_attr *a, const void *attrs) {
+    return a->kind == GM_ATTR_OBJECT && attrs ? *(void *const *)((const char *)attrs + a->offset) : NULL;
+}
+
 static void graph_free_node(gm__node *n) {
+    for (const gm_attr *a = n->op->attrs; a && a->name; a++) gm_release(graph_object(a, n->attrs));
     gm_free(n->attrs);
     gm_free(n->in);
     gm_free(n->where);
-    gm_release(n->what);
 }
 
 static void graph_destroy(void *object) {
@@ -27,11 +32,17 @@ static void graph_destroy(void *object) {
     gm_free(g->in);
     gm_free(g->out);
     gm_free(g->left);
+    gm_free(g->sizes.at);
+    gm_free(g->numbers.at);
+    gm_free(g->note);
+    gm_free(g->text);
 }
 
 static const gm_type graph_type = { "graph", sizeof(gm_graph), graph_destroy };
 
 gm_graph *gm__graph_new(void) { return gm_object_new(&graph_type); }
+
+bool gm__is_graph(const void *object) { return gm__is_live(object, &graph_type); }
 
 bool gm__graph_check(const gm_graph *g, const char *op) { return gm_ok() && gm_check_object(g, &graph_type, op, 1); }
 
@@ -53,8 +64,7 @@ gm__node *gm__graph_add_node(gm_graph *g, const gm_op *op, const void *attrs, in
     if (op->attrs_bytes) n->attrs = gm_alloc(op->attrs_bytes);
     if (!n->in || (op->attrs_bytes && !n->attrs)) return graph_free_node(n), NULL;
     if (op->attrs_bytes) memcpy(n->attrs, attrs, op->attrs_bytes);
-    for (const gm_attr *a = op->attrs; a && a->name; a++)
-        if (a->kind == GM_ATTR_OBJECT) n->what = gm_retain(*(void **)((char *)n->attrs + a->offset));
+    for (const gm_attr *a = op->attrs; a && a->name; a++) gm_retain(graph_object(a, n->attrs));
     g->n_nodes++;
     return n;
 }
@@ -179,12 +189,27 @@ static uint64_t graph_hash_value(uint64_t h, const gm__value *v) {
     return graph_mix(h, v->stride, (size_t)v->shape.n * 8);
 }
 
+/* By the table: what lies between and behind the fields says nothing. Graphs count by what they hold. */
+static uint64_t graph_hash_attrs(uint64_t h, const gm_op *op, const char *attrs) {
+    if (!op->attrs) return graph_mix(h, attrs, op->attrs_bytes);
+    for (const gm_attr *a = op->attrs; a->name; a++) {
+        const char *at = attrs + a->offset;
+        const gm_shape *shape = (const gm_shape *)at;
+        if (a->kind == GM_ATTR_SHAPE)
+            h = graph_mix(graph_mix_number(h, (uint64_t)shape->n), shape->d, (size_t)shape->n * 8);
+        else if (a->kind == GM_ATTR_TEXT) h = graph_mix(h, at, strnlen(at, (size_t)a->count));
+        else if (a->kind == GM_ATTR_I32) h = graph_mix(h, at, (size_t)a->count * 4);
+        else if (gm__is_graph(graph_object(a, attrs))) h = graph_mix_number(h, gm__graph_hash(graph_object(a, attrs)));
+        else h = graph_mix(h, at, (size_t)a->count * 8);
+    }
+    return h;
+}
+
 static uint64_t graph_hash_node(uint64_t h, const gm__node *n) {
     h = graph_mix_number(h, (uint64_t)(uintptr_t)n->op);
-    h = graph_mix_number(h, (uint64_t)(uintptr_t)n->what);
     h = graph_mix_number(h, (uint64_t)n->n_in << 32 | (uint32_t)n->n_out);
     for (int i = 0; i < n->n_in; i++) h = graph_mix_number(h, (uint64_t)n->in[i]);
-    return n->attrs ? graph_mix(h, n->attrs, n->op->attrs_bytes) : h;
+    return n->attrs ? graph_hash_attrs(h, n->op, n->attrs) : h;
 }
 
 uint64_t gm__graph_hash(const gm_graph *g) {

@@ -26,8 +26,7 @@ typedef struct {
 
 typedef struct {
     const gm_op *op;
-    void *attrs;
-    void *what;    /* the object that the attributes point to, if they do; held */
+    void *attrs;   /* objects that they point to are held */
     int32_t *in;   /* values, -1 for an absent one */
     int32_t n_in, n_out;
     int32_t out;   /* the first output's value; the others follow */
@@ -39,6 +38,11 @@ typedef struct { int32_t value; char *name; } gm__port;
 /* After a run `value` is added to the gradient of a captured tensor. */
 typedef struct { int32_t of, value; } gm__left_gradient;
 
+/* A number that depends on the batch B: a * B + b. Of a size of value `of`, `slot` is the dimension; of an attribute of
+ * node `of`, the number's offset in the attributes. Sorted. */
+typedef struct { int32_t of, slot; int64_t a, b; } gm__affine;
+typedef struct { gm__affine *at; int64_t n, capacity; } gm__affines;
+
 struct gm_graph {
     gm_object o;
     gm__value *value;
@@ -49,6 +53,10 @@ struct gm_graph {
     int64_t n_values, n_nodes, n_in, n_out, n_left;
     int64_t value_capacity, node_capacity, in_capacity, out_capacity, left_capacity;
     int64_t n_draws; /* places in the default random stream that a run takes */
+    int64_t batch;   /* what B is here; 0 if the graph is for its own sizes only (unify.c) */
+    gm__affines sizes, numbers; /* those of values, and of attributes, that depend on it */
+    char *note;      /* what does not depend on it as a graph can say; NULL if nothing */
+    char *text;      /* given out last by gm_graph_text or gm_graph_dot */
 };
 
 /* In a graph, the place of a random operation in the default stream is the number of the draw: `count` is GM__DRAW plus
@@ -90,6 +98,27 @@ bool gm__graph_add_left(gm_graph *g, int32_t of, int32_t value);
 /* raw.c: the same program as kernels want it: with the copies and casts that eager mode makes inside of calls, and
  * without operations that have no kernel. Owned by the scope. */
 gm_graph *gm__graph_raw(gm_graph *g);
+
+/* True for an object that is a live graph: an attribute's, for one. */
+bool gm__is_graph(const void *object);
+/* The number of bytes of a value; -1 if its description is no tensor's: a rank, size or dtype that cannot be. */
+int64_t gm__value_bytes(const gm_shape *shape, gm_dtype dtype);
+/* valid.c: true if g is a graph: nodes take only what comes before them, and every value is as infer says. An INTERNAL
+ * error names the node. */
+bool gm__graph_valid(const gm_graph *g);
+
+/* ---- unify.c: graphs for any batch ---- */
+
+/* g was recorded with batch[0] in place of the batch, other[i] with batch[i + 1]. Where each number of g is the same or
+ * a * B + b in all of them, g becomes a graph of any batch; else its note says why it is not, or not wholly. False only
+ * after a MEMORY error. */
+bool gm__graph_unify(gm_graph *g, gm_graph *const *other, const int64_t *batch, int n_others);
+/* The graph for one batch; g itself if it is for that one, or for its own only. Owned by the scope. */
+gm_graph *gm__graph_at(gm_graph *g, int64_t batch);
+/* The graph for these inputs, whose shapes and dtypes are checked. */
+gm_graph *gm__graph_for(gm_graph *g, gm_tensor *const *in);
+const gm__affine *gm__affine_find(const gm__affines *list, int64_t of, int64_t slot);
+bool gm__affine_add(gm__affines *list, gm__affine a);
 
 /* ---- evaluate.c ---- */
 

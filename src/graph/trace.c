@@ -10,6 +10,7 @@
 #include "../base/stream.h"
 #include "../eager/tape.h"
 #include "../ops/ops.h"
+#include "gemel/autograd.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -186,6 +187,15 @@ static bool trace_view(gm__trace *t, const gm_op_args *a, gm_tensor **in, gm_ten
     return (in[0] = gm__graph_ghost(t->graph, copy->out)) && trace_name_ghost(t, in[0], copy->out);
 }
 
+/* Before strides are made of them. */
+static bool trace_sizes(const gm_op *op, const gm_spec *spec, int n) {
+    for (int j = 0; j < n; j++)
+        if (gm__value_bytes(&spec[j].shape, spec[j].dtype) < 0)
+            return gm_fail(GM_ERROR_SHAPE, "%s: its result %s[%d dimensions] cannot be", op->name,
+                           gm_dtype_name(spec[j].dtype), spec[j].shape.n);
+    return true;
+}
+
 int gm__trace_record(gm__trace *t, const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs,
                      gm_tensor **out) {
     gm_spec spec[TRACE_MAX_OUT];
@@ -196,13 +206,39 @@ int gm__trace_record(gm__trace *t, const gm_op *op, gm_tensor *const *in, int n_
         return gm_fail(GM_ERROR_STATE, "%s: its result's shape follows from values, and a traced function has none",
                        op->name), -1;
     int n = op->infer(&a, spec);
-    if (n < 0) return -1;
+    if (n < 0 || !trace_sizes(op, spec, n)) return -1;
     memcpy(from, in, (size_t)(n_in < GM__WALK_MAX ? n_in : GM__WALK_MAX) * sizeof *in);
     a.in = from;
     if ((op->flags & GM_OP_VIEW) && !trace_view(t, &a, from, out)) return -1;
     gm__node *node = trace_node(t, op, from, n_in, attrs);
     if (!node || !trace_outputs(t, node, spec, out, n)) return -1;
     return !trace_wants_tape(op, in, n_in) || gm__tape_record(op, in, n_in, attrs, out, n) ? n : -1;
+}
+
+static bool trace_ghosts(gm__trace *t, const int32_t *values, int n, gm_tensor **ghost) {
+    if (n > GM__WALK_MAX) return gm_fail(GM_ERROR_UNSUPPORTED, "a node of %d inputs, at most %d", n, GM__WALK_MAX);
+    for (int i = 0; i < n; i++) {
+        ghost[i] = values[i] < 0 ? NULL : gm__graph_ghost(t->graph, values[i]);
+        if (values[i] >= 0 && (!ghost[i] || !trace_name_ghost(t, ghost[i], values[i]))) return false;
+    }
+    return true;
+}
+
+int gm__trace_put(gm__trace *t, const gm__node *n, const int32_t *in, const void *attrs, int32_t *out) {
+    gm_tensor *from[GM__WALK_MAX], *made[TRACE_MAX_OUT] = { NULL };
+    int64_t at = t->graph->n_nodes;
+    GM_SCOPE(s);
+    GM_NO_GRAD;
+    if (!trace_ghosts(t, in, n->n_in, from)) return -1;
+    int got = gm__trace_record(t, n->op, from, n->n_in, attrs, made);
+    for (int j = 0; j < got; j++) out[j] = gm__trace_own_value(t, made[j]);
+    for (; got >= 0 && at < t->graph->n_nodes; at++) {
+        gm__node *put = &t->graph->node[at];
+        put->no_grad = n->no_grad;
+        gm_free(put->where);
+        put->where = n->where ? gm_strdup(n->where) : NULL;
+    }
+    return gm_ok() ? got : -1;
 }
 
 static int trace_dispatch(const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs, gm_tensor **out) {

@@ -35,6 +35,10 @@ bool gm__trace_take_gradients(gm__trace *t);
 int gm__trace_record(gm__trace *t, const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs, gm_tensor **out);
 int gm__trace_raw(gm__trace *t, const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs, gm_tensor **out);
 
+/* A call like node `n`, with these attributes, on values in[] of t's own graph: for making a graph from another one, or
+ * from a text. The outputs' values go to out[], room for GM__WALK_MAX; their number, -1 after an error. */
+int gm__trace_put(gm__trace *t, const gm__node *n, const int32_t *in, const void *attrs, int32_t *out);
+
 /* True for ghosts of a trace. */
 bool gm__is_traced(const gm_tensor *t);
 

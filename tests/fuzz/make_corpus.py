@@ -5,7 +5,10 @@ import gzip
 import io
 import json
 import os
+import re
 import struct
+import subprocess
+import tempfile
 import zlib
 
 import numpy as np
@@ -179,6 +182,48 @@ def make_json():
     write("json", "bad_escape.json", b'"\\ud800"')
 
 
+def make_graph():
+    write("graph", "net.txt", b"""gemel graph 1
+batch 2
+draws 1
+%0 f32[B, 1, 6, 6] = input "x"
+@c f32[2, 1, 3, 3]
+@w f32[3, 4]
+@b f32[4]
+%2 f32[B, 2, 4, 4] = conv(%0, @c, n=2, groups=1, stride=[1, 1], dilation=[1, 1]) in "0.conv"
+%3 f32[B, 2, 4, 4] = relu(%2) no_grad
+%4 f32[B, 2, 4, 4] = dropout(%3, key=77, count=draw 0, p=0.25)
+%5 f32[B+1, 3] = fill(shape=[B+1, 3], dtype=f32, start=1)
+%7 f32[B+1, 4] = matmul(%5, @w)
+%9 f32[B+1, 4] = add(%7, @b) ; a comment
+assign(@b, @b)
+output "y" = %4
+output "z" = %9
+gradient @b += %9
+end
+""")
+    write("graph", "bad_cycle.txt", b'gemel graph 1\n%0 f32[2] = input "x"\n%1 f32[2] = add(%0, %2)\n'
+          b"%2 f32[2] = relu(%1)\nend\n")
+    write("graph", "bad_size.txt", b"gemel graph 1\n%0 f32[2147483648, 2147483648] = fill("
+          b"shape=[2147483648, 2147483648], dtype=f32)\nend\n")
+    # One call of every operation's every case, a few together: what `test_text FILE` writes.
+    program = os.path.join(os.environ.get("GEMEL_BUILD", "build"), "test_text")
+    with tempfile.NamedTemporaryFile("r") as texts:
+        subprocess.run([program, texts.name], check=True)
+        graphs = texts.read().split("gemel graph 1\n")[1:]
+    for first in range(0, len(graphs), 24):
+        lines, offset = [], 0
+        for graph in graphs[first:first + 24]:
+            lines += [re.sub(r"%(\d+)", lambda m: "%%%d" % (int(m[1]) + offset), line)
+                      for line in graph.splitlines() if line != "end"]
+            offset += 100
+        lines.sort(key=lambda line: "= input " not in line)
+        text = "\n".join(["gemel graph 1"] + lines + ["end", ""])
+        places = {}
+        text = re.sub(r"%(\d+)", lambda m: "%%%d" % places.setdefault(m[1], len(places)), text)
+        write("graph", "ops_%d.txt" % (first // 24), text.encode())
+
+
 def make_cifar():
     write("cifar", "two.bin", (bytes([3]) + bytes(3072)) * 2)
     write("cifar", "bad_label.bin", bytes([10]) + bytes(3072))
@@ -205,6 +250,7 @@ if __name__ == "__main__":
     make_idx()
     make_csv()
     make_json()
+    make_graph()
     make_png()
     make_jpeg()
     make_cifar()
