@@ -150,7 +150,7 @@ static void emit_index(gm__builder *t, const gm__group *p, int32_t operand) {
 static void emit_pointer(gm__builder *t, const gm__group *p, int32_t operand) {
     bool out = operand < p->n_out;
     const char *c = emit_type_of(p->g->value[p->operand[operand]].dtype)->c;
-    gm__builder_format(t, "        %s%s *restrict %s%d = (%s%s *)o[%d]", out ? "" : "const ", c, out ? "y" : "p",
+    gm__builder_format(t, "        %s%s *%s%d = (%s%s *)o[%d]", out ? "" : "const ", c, out ? "y" : "p",
                        out ? operand : operand - p->n_out, out ? "" : "const ", c, operand);
     for (int d = 0; d + 1 < p->space.n; d++) gm__builder_format(t, " + i%d * s[%d]", d, operand * p->space.n + d);
     gm__builder_add(t, ";\n");

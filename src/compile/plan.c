@@ -5,6 +5,7 @@
  * have storages too, whose memory is that of the caller's tensors for the time of a run. So a run is a loop over calls
  * of kernels, and asks nobody for anything but the memory of its outputs. */
 #include "../math/fp.h"
+#include "fuse.h"
 #include "plan.h"
 #include "../base/context.h"
 #include "../base/object.h"
@@ -134,34 +135,97 @@ static bool plan_in_arena(const gm__plan *p, int32_t v) {
     return true;
 }
 
-static bool plan_set_arena(gm__plan *p, const gm__buffer *b, const int32_t *of, int64_t n, int64_t bytes) {
+/* ---- one buffer for two values ----
+ * An elementwise result may lie where one of its operands lies that is needed no longer: each element is read before it
+ * is written. */
+
+static bool plan_is_elementwise(const gm_op *op) { return op->flags & GM_OP_ELEMENTWISE || op == &gm__op_fused; }
+
+static bool plan_lies_alike(const gm__value *a, const gm__value *b) {
+    if (a->shape.n != b->shape.n || gm__dtype(a->dtype)->bits != gm__dtype(b->dtype)->bits) return false;
+    for (int d = 0; d < a->shape.n; d++)
+        if (a->shape.d[d] != b->shape.d[d] || a->stride[d] != b->stride[d]) return false;
+    return true;
+}
+
+/* The node reads x in another way, too. */
+static bool plan_reads_view_of(const gm_graph *g, const gm__node *n, int32_t x) {
+    for (int k = 0; k < n->n_in; k++)
+        if (n->in[k] >= 0 && n->in[k] != x && gm__graph_root(g, n->in[k]) == x) return true;
+    return false;
+}
+
+/* The operand of node i whose buffer output v can have, -1 if there is none. */
+static int32_t plan_operand_for(const gm__plan *p, const int64_t *last, const int32_t *home, int64_t i, int32_t v) {
+    const gm_graph *g = p->graph;
+    const gm__node *n = &g->node[i];
+    for (int k = 0; k < n->n_in; k++) {
+        int32_t x = n->in[k];
+        if (x < 0 || !plan_in_arena(p, x) || last[x] != i || !plan_lies_alike(&g->value[x], &g->value[v])) continue;
+        bool taken = plan_reads_view_of(g, n, x);
+        for (int32_t o = n->out; o < v; o++) taken |= home[o] == home[x];
+        if (!taken) return x;
+    }
+    return -1;
+}
+
+/* home[v]: the value whose buffer v has; last[] of it becomes the end of all that share it. */
+static void plan_share(const gm__plan *p, int64_t *last, int32_t *home) {
+    const gm_graph *g = p->graph;
+    for (int64_t v = 0; v < g->n_values; v++) home[v] = (int32_t)v;
+    for (int64_t i = 0; i < g->n_nodes; i++) {
+        const gm__node *n = &g->node[i];
+        for (int32_t v = n->out; plan_is_elementwise(n->op) && v < n->out + n->n_out; v++) {
+            int32_t x = plan_in_arena(p, v) ? plan_operand_for(p, last, home, i, v) : -1;
+            if (x >= 0) home[v] = home[x];
+        }
+    }
+    for (int64_t v = 0; v < g->n_values; v++)
+        if (last[home[v]] < last[v]) last[home[v]] = last[v];
+}
+
+/* ---- the arena itself ---- */
+
+typedef struct { int64_t *last; gm__buffer *buffer; int32_t *home, *number; int64_t n; } plan_memory;
+
+/* A buffer for each value that has one of its own. */
+static void plan_list_buffers(const gm__plan *p, plan_memory *m) {
+    const gm_graph *g = p->graph;
+    for (int64_t v = 0; v < g->n_values; v++) {
+        if (!plan_in_arena(p, (int32_t)v) || m->home[v] != v) continue;
+        m->number[v] = (int32_t)m->n;
+        m->buffer[m->n++] = (gm__buffer){ plan_bytes(&g->value[v]), g->value[v].from, m->last[v], 0 };
+    }
+}
+
+static bool plan_set_arena(gm__plan *p, const plan_memory *m, int64_t bytes) {
     p->arena = gm_alloc((size_t)bytes + 64);
     if (!p->arena) return false;
     char *base = (char *)(((uintptr_t)p->arena + 63) & ~(uintptr_t)63);
-    for (int64_t i = 0; i < n; i++) p->value[of[i]]->storage->data = base + b[i].offset;
+    for (int64_t v = 0; v < p->graph->n_values; v++)
+        if (plan_in_arena(p, (int32_t)v))
+            p->value[v]->storage->data = base + m->buffer[m->number[m->home[v]]].offset;
     p->stats.arena = bytes;
     return true;
 }
 
 static bool plan_make_arena(gm__plan *p) {
     const gm_graph *g = p->graph;
-    size_t n_values = (size_t)g->n_values + 1;
-    int64_t *last = gm_alloc(n_values * sizeof *last), n = 0, bytes = -1;
-    gm__buffer *b = gm_alloc(n_values * sizeof *b);
-    int32_t *of = gm_alloc(n_values * sizeof *of);
-    if (last && b && of) {
-        plan_lives(g, last);
-        for (int64_t v = 0; v < g->n_values; v++) {
-            if (!plan_in_arena(p, (int32_t)v)) continue;
-            of[n] = (int32_t)v;
-            b[n++] = (gm__buffer){ plan_bytes(&g->value[v]), g->value[v].from, last[v], 0 };
-        }
-        bytes = gm__place_buffers(b, n, &p->stats.live);
+    size_t n = (size_t)g->n_values + 1;
+    plan_memory m = { gm_alloc(n * sizeof *m.last), gm_alloc(n * sizeof *m.buffer), gm_alloc(n * sizeof *m.home),
+                      gm_alloc(n * sizeof *m.number), 0 };
+    int64_t bytes = -1;
+    if (m.last && m.buffer && m.home && m.number) {
+        plan_lives(g, m.last);
+        plan_share(p, m.last, m.home);
+        plan_list_buffers(p, &m);
+        bytes = gm__place_buffers(m.buffer, m.n, &p->stats.live);
     }
-    bool ok = bytes >= 0 && plan_set_arena(p, b, of, n, bytes);
-    gm_free(last);
-    gm_free(b);
-    gm_free(of);
+    bool ok = bytes >= 0 && plan_set_arena(p, &m, bytes);
+    gm_free(m.last);
+    gm_free(m.buffer);
+    gm_free(m.home);
+    gm_free(m.number);
     return ok;
 }
 
