@@ -36,6 +36,11 @@ GM_API gm_pack *gm_call_pack(gm_fn *f, gm_pack *in);
 /* Call with n tensors; the result must be one tensor. gm_call(f, x, y) in C. */
 GM_API gm_tensor *gm_call_list(gm_fn *f, gm_tensor *const *in, int n);
 
+/* Until gm_substitute_end(what this returned), operations of this thread that are given a tensor of `of` take that of
+ * the same name in `by` (same shape, same dtype). NULL and an error: INDEX, SHAPE. */
+GM_API void *gm_substitute_begin(gm_pack *of, gm_pack *by);
+GM_API void gm_substitute_end(void *begun);
+
 /* ---- Transforms -------------------------------------------------------------------------------------------------- */
 
 /* Gradients of the result (one element, or summed) with respect to input number `argument`: a tensor where that input
@@ -50,8 +55,9 @@ GM_API gm_fn *gm_vjp(gm_fn *f);
 /* Of ("in": the inputs, "tangent": a pack of tangents of the same names; those left out are zero): "value" and
  * "tangent". */
 GM_API gm_fn *gm_jvp(gm_fn *f);
-/* f applied to every entry along an axis, at once: `in_axes` says for each input tensor, in order, along which
- * (default: 0 for all), GM_NOT_MAPPED for inputs that are the same for all; results get the axis `out_axis`.
+/* f applied to every entry along an axis, at once: `in_axes` says for each input, in order, along which (default: 0 for
+ * all; an input that is a pack has one for all its tensors, unless there are as many axes as tensors in all),
+ * GM_NOT_MAPPED for inputs that are the same for all; results get the axis `out_axis`.
  * Random numbers are drawn for every entry. */
 enum { GM_NOT_MAPPED = -1000 };
 typedef struct { size_t size; const int32_t *in_axes; int32_t n_axes, out_axis; } gm_vmap_args;

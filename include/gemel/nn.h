@@ -7,6 +7,7 @@
 #ifndef GEMEL_NN_H
 #define GEMEL_NN_H
 
+#include "graph.h"
 #include "nn/init.h"
 #include "tensor.h"
 
@@ -103,6 +104,11 @@ typedef struct { size_t size; int32_t partial, skip_shapes, check, reserved; } g
  * them or, after an error, none. INDEX lists the names that are missing or too much, SHAPE those of another shape. */
 GM_API bool gm_load_state_dict_with(gm_module *net, gm_pack *values, const gm_load_state_dict_args *args);
 GM_API bool gm_load_state_dict(gm_module *net, gm_pack *values);
+
+/* The net as a function of a pack of parameters (and of buffers, if their names are there) and of its inputs: one tensor,
+ * or what gm_apply takes. The net's own values are used for names that are left out, and none changes but buffers that
+ * a forward pass updates. gm_grad gives gradients by the parameters' names; gm_vmap runs many parameters at once. */
+GM_API gm_fn *gm_functional(gm_module *net);
 
 /* ---- Looking at a net -------------------------------------------------------------------------------------------- */
 

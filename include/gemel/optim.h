@@ -73,7 +73,8 @@ GM_API int64_t gm_step_count(const gm_optimizer *optimizer);
 /* Hold every gradient within [-limit, limit]. */
 GM_API bool gm_clip_gradient_values(gm_optimizer *optimizer, double limit);
 /* Scale all gradients together so that their norm, over all parameters, is at most `limit` (INFINITY: only look).
- * Returns the norm before; NaN after an error: NUMERIC, with the name of the parameter, where it is not finite. */
+ * Returns the norm before; NaN after an error: NUMERIC, with the name of the parameter, where it is not finite. While a
+ * function is recorded there is no norm yet: it returns NaN, and the program looks at the norm when it runs. */
 GM_API double gm_clip_gradient_norm(gm_optimizer *optimizer, double limit);
 
 /* Gradients of a batch in several parts: after each part's backward pass put its gradients aside; at the end of the

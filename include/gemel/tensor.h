@@ -109,7 +109,7 @@ GM_API bool gm_read(const gm_tensor *t, gm_dtype dtype, void *out, size_t bytes)
 GM_API const char *gm_string_at(const gm_tensor *t, int64_t index);
 /* The tensor as NumPy prints it, at most `bytes` long, terminated. Returns the length it would have. */
 GM_API size_t gm_text(const gm_tensor *t, char *text, size_t bytes);
-/* Print "label = text" to standard output. */
+/* Print "label = text" to standard output; of a function that is recorded, whenever the program runs. */
 GM_API void gm_print(const char *label, const gm_tensor *t);
 
 /* ---- Slots and assignment ---------------------------------------------------------------------------------------- */

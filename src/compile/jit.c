@@ -2,7 +2,7 @@
  *
  * A call is looked up by what can be seen of it: shapes, dtypes and layouts of the inputs, the names in their pack, the
  * modes of the thread. If a mode somewhere has changed since, the function is recorded again; a recording that is the
- * same as before runs the plan that there is. */
+ * same as one before runs the plan that there is, so a net that goes from training to evaluation and back has two. */
 #include "../math/fp.h"
 #include "fuse.h"
 #include "pass.h"
@@ -19,7 +19,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { JIT_MAX_IN = 1024, JIT_LIMIT = 64, JIT_MANY = 16 };
+enum { JIT_MAX_IN = 1024, JIT_LIMIT = 64, JIT_SAME = 4, JIT_MANY = 16 };
 
 /* What one of the result's tensors is: an output of the plan, or a tensor that does not depend on the call. */
 typedef struct { int32_t output; gm_tensor *constant; } jit_slot;
@@ -72,23 +72,34 @@ static void jit_free(void *env) {
     gm_free(j);
 }
 
-static jit_entry *jit_find(const jit_state *j, uint64_t key) {
+static jit_entry *jit_find(const jit_state *j, uint64_t key, uint64_t epoch) {
     for (int64_t i = 0; i < j->n; i++)
-        if (j->entry[i]->key == key) return j->entry[i];
+        if (j->entry[i]->key == key && j->entry[i]->epoch == epoch) return j->entry[i];
     return NULL;
 }
 
-/* A new entry, in place of the one that was not called for longest where there are many. */
-static jit_entry *jit_add(jit_state *j) {
+/* The entry that was not called for longest, of this key or (0) of all; *n: how many there are. */
+static int64_t jit_oldest(const jit_state *j, uint64_t key, int64_t *n) {
+    int64_t oldest = -1;
+    *n = 0;
+    for (int64_t i = 0; i < j->n; i++) {
+        if (key && j->entry[i]->key != key) continue;
+        ++*n;
+        if (oldest < 0 || j->entry[i]->used < j->entry[oldest]->used) oldest = i;
+    }
+    return oldest;
+}
+
+/* A new entry, in place of the one that was not called for longest where there are many, or many of the same call. */
+static jit_entry *jit_add(jit_state *j, uint64_t key) {
     jit_entry *e = gm_alloc(sizeof *e);
+    int64_t same, n, oldest = jit_oldest(j, key, &same);
     if (!e) return NULL;
-    if (j->n < JIT_LIMIT) {
+    if (same < JIT_SAME && j->n < JIT_LIMIT) {
         if (!gm__grow(&j->entry, j->n, &j->capacity, sizeof *j->entry)) return gm_free(e), NULL;
         return j->entry[j->n++] = e;
     }
-    int64_t oldest = 0;
-    for (int64_t i = 1; i < j->n; i++)
-        if (j->entry[i]->used < j->entry[oldest]->used) oldest = i;
+    if (same < JIT_SAME) oldest = jit_oldest(j, 0, &n);
     jit_free_entry(j->entry[oldest]);
     return j->entry[oldest] = e;
 }
@@ -150,8 +161,7 @@ static gm_tensor *jit_note_slot(void *env, gm_tensor *t) {
     jit_recording *r = env;
     jit_slot *s = &r->entry->slot[r->entry->n_slots++];
     int32_t v = gm__trace_own_value(r->trace, t);
-    /* A backward pass has not taken it yet, and could reach something. */
-    r->differentiable |= t->node && !t->node->used && gm__tape_leads_out(t->node, r->since, NULL, 0);
+    r->differentiable |= gm__tape_leads_out(t->node, r->since, NULL, 0); /* a backward pass could reach something */
     s->output = -1;
     if (v < 0) s->constant = gm_retain(t);
     else s->output = (int32_t)r->trace->graph->n_out;
@@ -218,28 +228,39 @@ static void jit_take_build(jit_state *j, jit_entry *e) {
     j->stats.seconds += jit_seconds() - begin;
 }
 
-/* Fills the entry of a new key, or of one whose modes may have changed. */
-static bool jit_fill(gm_fn *f, jit_state *j, jit_entry *e, const gm_pack *in, uint64_t epoch) {
-    jit_entry made = { .key = e->key };
+/* The entry that was recorded as `made` was, or a new one. */
+static jit_entry *jit_entry_of(jit_state *j, const jit_entry *made) {
+    for (int64_t i = 0; i < j->n; i++)
+        if (j->entry[i]->key == made->key && j->entry[i]->recording == made->recording) return j->entry[i];
+    return jit_add(j, made->key);
+}
+
+static void jit_take_plan(jit_entry *to, const jit_entry *from) {
+    to->plan = gm_retain(from->plan);
+    to->graph = gm_retain(from->graph);
+    to->fused = gm_retain(from->fused);
+    to->build = gm_retain(from->build);
+    to->built = from->built;
+    to->runs = from->runs;
+}
+
+/* The entry for a call that has none, or of which modes may have changed. */
+static jit_entry *jit_fill(gm_fn *f, jit_state *j, uint64_t key, const gm_pack *in, uint64_t epoch) {
+    jit_entry made = { .key = key, .epoch = epoch }, *e = NULL;
     double begin = jit_seconds();
     gm_scope s = gm_scope_open();
     gm_graph *g = jit_record(f, &made, in);
-    bool same = gm_ok() && e->form && made.recording == e->recording;
-    if (g && !same && (made.plan = gm_retain(gm__plan_new(g)))) made.graph = gm_retain(g);
+    if (gm_ok() && made.form) e = jit_entry_of(j, &made);
+    if (e && e->plan) jit_take_plan(&made, e);
+    else if (e && g && (made.plan = gm_retain(gm__plan_new(g)))) made.graph = gm_retain(g);
     gm_scope_close(&s);
     j->stats.traces++;
     j->stats.seconds += jit_seconds() - begin;
     jit_warn(j);
-    if (!gm_ok()) return jit_clear(&made), false;
-    made.epoch = epoch, made.used = e->used, made.runs = same ? e->runs : 0;
-    if (same) {
-        made.plan = gm_retain(e->plan), made.graph = gm_retain(e->graph);
-        made.fused = gm_retain(e->fused), made.build = gm_retain(e->build);
-        made.built = e->built;
-    }
+    if (!e || !gm_ok()) return jit_clear(&made), NULL;
     jit_clear(e);
     *e = made;
-    return true;
+    return e;
 }
 
 /* ---- calling ---- */
@@ -265,11 +286,10 @@ extern _Atomic uint64_t gm__modes_epoch;
 
 static gm_pack *jit_locked(gm_fn *f, jit_state *j, jit_call *c, gm_pack *in) {
     uint64_t epoch = atomic_load_explicit(&gm__modes_epoch, memory_order_relaxed);
-    jit_entry *e = jit_find(j, c->key);
+    jit_entry *e = jit_find(j, c->key, epoch);
     j->stats.calls++;
-    if (e && e->epoch == epoch) j->stats.hits++;
-    if (!e && (e = jit_add(j))) e->key = c->key;
-    if (!e || (e->epoch != epoch && !jit_fill(f, j, e, in, epoch))) return NULL;
+    if (e) j->stats.hits++;
+    if (!e && !(e = jit_fill(f, j, c->key, in, epoch))) return NULL;
     e->used = ++j->clock;
     if (e->runs++) jit_start_build(e);
     jit_take_build(j, e);

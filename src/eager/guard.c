@@ -77,6 +77,7 @@ bool gm_retain_gradient(gm_tensor *x) {
 
 gm_tensor *gm_detach(gm_tensor *x) {
     if (!gm_ok() || !gm__check_tensor(x, "detach", 1)) return NULL;
+    x = gm__stand_in_find(x);
     if (x->symbol) return gm__call1(gm_op_find("detach"), NULL, x);
     return gm__tensor_alias(x);
 }

@@ -2,6 +2,7 @@
  * there when it began: what a hook adds is for the next pass. */
 #include "../math/fp.h"
 #include "tape.h"
+#include "gemel/graph.h"
 
 typedef struct hook_entry {
     gm_gradient_hook fn;
@@ -44,6 +45,7 @@ bool gm_on_gradient(gm_tensor *x, gm_gradient_hook fn, void *env, void (*free_en
     *h = (hook_entry){ fn, env, free_env, NULL, __atomic_add_fetch(&hook_count, 1, __ATOMIC_RELAXED) };
     while (*last) last = &(*last)->next;
     *last = h;
+    if (x->storage) gm_modes_changed(); /* a traced value's hook is part of its recording */
     return true;
 }
 

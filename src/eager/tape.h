@@ -62,8 +62,8 @@ bool gm__node_leads(const gm__map *marks, const gm_node *node);
 /* The number that the next entry will get. */
 uint64_t gm__tape_now(void);
 /* Whether what is below root (may be NULL) matters to anybody but who made it: if it leads to an entry older than
- * `since`, or to a leaf that is none of the n tensors `own`; own NULL: to a leaf that has values. After an error: true.
- */
+ * `since`, or to a leaf that is none of the n tensors `own`; own NULL: to a leaf that has values. Nothing is
+ * behind entries that a backward pass has used up. After an error: true. */
 bool gm__tape_leads_out(gm_node *root, uint64_t since, gm_tensor *const *own, int64_t n);
 
 /* eager/hook.c */

@@ -73,7 +73,7 @@ bool gm__mark_wanted(gm__map *marks, gm_node *root, gm_tensor *const *wanted, in
 }
 
 static bool wanted_is_outside(const gm__edge *e, uint64_t since, gm_tensor *const *own, int64_t n) {
-    if (e->node) return e->node->sequence < since;
+    if (e->node) return e->node->sequence < since && !e->node->used;
     if (!e->leaf) return false;
     if (!own) return e->leaf->storage;
     for (int64_t k = 0; k < n; k++)
@@ -84,9 +84,9 @@ static bool wanted_is_outside(const gm__edge *e, uint64_t since, gm_tensor *cons
 bool gm__tape_leads_out(gm_node *root, uint64_t since, gm_tensor *const *own, int64_t n) {
     wanted_list l = { NULL, 0, 0 };
     gm__map marks = { 0 };
-    bool out = root && (root->sequence < since || !wanted_append(&l, &marks, root));
+    bool out = root && !root->used && (root->sequence < since || !wanted_append(&l, &marks, root));
     for (int64_t k = 0; k < l.n && !out; k++)
-        for (int i = 0; i < l.items[k]->n_in && !out; i++) {
+        for (int i = 0; i < l.items[k]->n_in && !l.items[k]->used && !out; i++) {
             const gm__edge *e = &l.items[k]->edge[i];
             out = wanted_is_outside(e, since, own, n) || (e->node && !wanted_append(&l, &marks, e->node));
         }

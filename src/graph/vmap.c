@@ -61,6 +61,8 @@ static bool vmap_step(gm__replay *r, int64_t size) {
 
 typedef struct {
     const gm_vmap_args *a;
+    const int32_t *axis; /* of the inputs: one each, or NULL: `same` for all */
+    int32_t same;
     gm_tensor *value[VMAP_MAX_IN]; /* mapped ones with the batch in front */
     bool mapped[VMAP_MAX_IN];
     int64_t n, size;
@@ -71,7 +73,7 @@ static gm_tensor *vmap_take(void *env, gm_tensor *t) {
     vmap_inputs *in = env;
     int64_t i = in->n++;
     if (i >= VMAP_MAX_IN) return gm_fail(GM_ERROR_UNSUPPORTED, "vmap: over %d inputs", VMAP_MAX_IN), NULL;
-    int axis = i < in->a->n_axes ? in->a->in_axes[i] : 0;
+    int axis = !in->axis ? in->same : i < in->a->n_axes ? in->axis[i] : 0;
     in->value[i] = t;
     if (axis == GM_NOT_MAPPED) return t;
     axis = gm__dim(t, axis, "vmap");
@@ -88,6 +90,22 @@ static gm_tensor *vmap_take(void *env, gm_tensor *t) {
     for (int d = 0, k = 0; d < t->shape.n; d++)
         if (d != axis) one.d[k++] = t->shape.d[d];
     return gm__tensor_over(NULL, 0, &one, t->dtype);
+}
+
+/* Axes for every entry of the call, or for every tensor in it. */
+static gm_pack *vmap_take_all(vmap_inputs *inputs, gm_pack *in) {
+    const gm_vmap_args *a = inputs->a;
+    gm_pack *one = gm_pack_new();
+    inputs->axis = a->in_axes;
+    if (a->n_axes && a->n_axes == gm_pack_count(gm_pack_flatten(in))) return gm__pack_map(in, vmap_take, inputs);
+    inputs->axis = NULL;
+    for (int64_t i = 0; gm_ok() && i < gm_pack_count(in); i++) {
+        const char *name = gm_pack_name(in, i);
+        inputs->same = i < a->n_axes ? a->in_axes[i] : 0;
+        if (gm_pack_at(in, i)) gm_pack_set(one, name, vmap_take(inputs, gm_pack_at(in, i)));
+        else gm_pack_set_pack(one, name, gm__pack_map(gm_pack_child(in, i), vmap_take, inputs));
+    }
+    return gm_ok() ? one : NULL;
 }
 
 typedef struct { gm__replay r; int64_t size; int32_t out_axis; } vmap_run;
@@ -110,7 +128,7 @@ static gm_pack *vmap_call(gm_fn *f, gm_pack *in) {
     vmap_run run = { .out_axis = f->vmap.out_axis };
     if (!inputs) return NULL;
     *inputs = (vmap_inputs){ .a = &f->vmap, .size = -1 };
-    gm_pack *one = gm__pack_map(in, vmap_take, inputs), *out = NULL;
+    gm_pack *one = vmap_take_all(inputs, in), *out = NULL;
     run.size = inputs->size;
     if (gm_ok() && inputs->size < 0) gm_fail(GM_ERROR_VALUE, "vmap: no input is mapped");
     bool ok = gm_ok() && gm__replay_begin(&run.r, f, one, inputs->value);

@@ -1,5 +1,6 @@
 /* lengths.c: the lengths of sequences in a batch as a mask. Pipelines that pad tell them as "x_length". */
 #include "../math/fp.h"
+#include "gemel/graph.h"
 #include "gemel/ops.h"
 #include "module.h"
 
@@ -11,7 +12,7 @@ gm_tensor *gm__lengths_mask(const char *layer, gm_tensor *lengths, int64_t batch
         return gm_fail(GM_ERROR_SHAPE, "%s: lengths are %s %s, integers [%lld] are wanted", layer,
                        gm_dtype_name(gm_dtype_of(lengths)), gm_shape_text(s, text, sizeof text), (long long)batch),
                NULL;
-    bool known = batch > 0 && !gm_is_symbolic(lengths);
+    bool known = batch > 0 && !gm_is_symbolic(lengths) && !gm_is_recording();
     int64_t low = known ? gm_item_i64(gm_min(lengths)) : least, high = known ? gm_item_i64(gm_max(lengths)) : least;
     if (gm_ok() && known && (low < least || high > steps))
         return gm_fail(GM_ERROR_VALUE, "%s: lengths from %lld to %lld for %lld steps", layer, (long long)low,

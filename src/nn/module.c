@@ -288,6 +288,7 @@ int64_t gm_on_forward(gm_module *m, gm_forward_hook fn, void *env, void (*free_e
     if (!hooks) return -1;
     m->hooks = hooks;
     hooks[m->n_hooks++] = (module_hook){ fn, env, free_env, m->last_hook };
+    gm_modes_changed();
     return m->last_hook++;
 }
 
@@ -296,6 +297,7 @@ bool gm_remove_hook(gm_module *m, int64_t id) {
     if (!gm_check_object(m, &module_type, "remove_hook", 1)) return false;
     for (int64_t i = 0; i < m->n_hooks; i++) {
         if (m->hooks[i].id != id) continue;
+        gm_modes_changed();
         module_free_hook(&m->hooks[i]);
         memmove(&m->hooks[i], &m->hooks[i + 1], (size_t)(--m->n_hooks - i) * sizeof *m->hooks);
         return true;
@@ -305,17 +307,18 @@ bool gm_remove_hook(gm_module *m, int64_t id) {
 
 bool gm__module_ready(gm_module *m) { return module_make_ready(m); }
 
-static void module_switch(gm_module *m, bool on) {
+static bool module_switch(gm_module *m, bool on) {
+    bool changed = m->training != on;
     m->training = on;
     for (int64_t i = 0; i < m->n; i++)
-        if (m->parts[i].child) module_switch(m->parts[i].child, on);
+        if (m->parts[i].child) changed |= module_switch(m->parts[i].child, on);
+    return changed;
 }
 
 /* Works while an error is pending: training is restored on the way out of a failed evaluation. */
 bool gm_set_training(gm_module *net, bool on) {
     if (!gm_check_object(net, &module_type, "set_training", 1)) return false;
-    module_switch(net, on);
-    gm_modes_changed();
+    if (module_switch(net, on)) gm_modes_changed();
     return gm_ok();
 }
 

@@ -1,10 +1,12 @@
-/* effect.c: operations that do something instead of giving something: assignment, and a look at values. */
+/* effect.c: operations that do something instead of giving something: assignment, and looks at values. */
 #include "../math/fp.h"
 #include "ops.h"
 #include "../base/context.h"
 #include "gemel/autograd.h"
 
 #include <math.h>
+#include <stddef.h>
+#include <stdio.h>
 
 /* ---- assign ---- */
 
@@ -81,3 +83,35 @@ bool gm_check_finite(gm_tensor *x) {
     if (!gm_ok() || !gm__check_tensor(x, "check_finite", 1)) return false;
     return gm_op_call(&gm__op_check_finite, &x, 1, NULL, NULL, 0) >= 0;
 }
+
+/* ---- print: gm_print, while a function is recorded ---- */
+
+typedef struct { char label[128]; } print_attrs;
+static const gm_attr print_fields[] = { GM_ATTRS(print_attrs, label, TEXT, 128), GM_ATTR_END };
+
+static int32_t print_infer(const gm_op_args *a, gm_spec *out) { return (void)a, (void)out, 0; }
+
+static bool print_kernel(const gm_op_args *a, gm_tensor **out) {
+    (void)out;
+    gm_print(((const print_attrs *)a->attrs)->label, a->in[0]);
+    return gm_ok();
+}
+
+static bool print_batch(const gm_batch_args *a) { return gm_op_call(a->op, a->in, 1, a->attrs, NULL, 0) >= 0; }
+
+const gm_op gm__op_print = {
+    .size = sizeof(gm_op), .name = "print", .version = 1, .min_in = 1, .max_in = 1, .n_out = 0,
+    .flags = GM_OP_EFFECT | GM_OP_NO_GRAD, .attrs_bytes = sizeof(print_attrs), .attrs = print_fields,
+    .infer = print_infer, .kernel = print_kernel, .batch = print_batch, .cases = (const gm_case[]){ { 0 } },
+    .doc = "prints a tensor",
+};
+
+static bool effect_print(const char *label, const gm_tensor *t) {
+    print_attrs p = { { 0 } };
+    gm_tensor *in[] = { (gm_tensor *)t };
+    snprintf(p.label, sizeof p.label, "%s", label ? label : "");
+    gm_op_call(&gm__op_print, in, 1, &p, NULL, 0);
+    return true;
+}
+
+__attribute__((constructor)) static void effect_install(void) { gm__print_traced = effect_print; }

@@ -3,8 +3,10 @@
 #include "../base/args.h"
 #include "optimizer.h"
 #include "gemel/autograd.h"
+#include "gemel/op.h"
 #include "gemel/ops.h"
 
+#include <stddef.h>
 #include <stdio.h>
 
 struct gm_average {
@@ -45,18 +47,37 @@ gm_average *gm_average_new_with(gm_module *net, const gm_average_args *args) {
     return gm_return(&s, gm_ok() ? a : NULL);
 }
 
+/* ---- updates: an operation for each parameter, so that recordings have them ---- */
+
+typedef struct { double part; } average_attrs; /* negative: all updates alike */
+static const gm_attr average_fields[] = { GM_ATTR(average_attrs, part, F64), GM_ATTR_END };
+
+static int32_t average_infer(const gm_op_args *a, gm_spec *out) { return (void)a, (void)out, 0; }
+
+static bool average_kernel(const gm_op_args *a, gm_tensor **out) {
+    double n = gm_item(a->in[2]) + 1, part = ((const average_attrs *)a->attrs)->part;
+    (void)out;
+    if (n == 1) return gm_assign(a->in[0], a->in[1]);
+    return gm_update_average(a->in[0], a->in[1], part < 0 ? 1 / n : part);
+}
+
+static const gm_op average_op = {
+    .size = sizeof(gm_op), .name = "average_update", .version = 1, .min_in = 3, .max_in = 3, .n_out = 0,
+    .flags = GM_OP_EFFECT | GM_OP_NO_GRAD, .writes = 1, .attrs_bytes = sizeof(average_attrs), .attrs = average_fields,
+    .infer = average_infer, .kernel = average_kernel, .doc = "moves an average towards a parameter",
+};
+
 bool gm_average_update(gm_average *a) {
     if (!average_check(a, "average_update")) return false;
     GM_SCOPE(s);
     GM_NO_GRAD;
     gm_tensor *updates = gm_pack_at(a->state, 0);
-    double n = gm_item(updates) + 1, part = a->decay.set ? 1 - a->decay.v : 1 / n;
+    average_attrs p = { a->decay.set ? 1 - a->decay.v : -1 };
     for (int64_t i = 0; gm_ok() && i < gm_pack_count(a->parameters); i++) {
-        gm_tensor *p = gm_pack_at(a->parameters, i), *mean = gm_pack_at(a->state, i + 1);
-        if (n == 1) gm_assign(mean, p);
-        else gm_update_average(mean, p, part);
+        gm_tensor *in[] = { gm_pack_at(a->state, i + 1), gm_pack_at(a->parameters, i), updates };
+        gm_op_call(&average_op, in, 3, &p, NULL, 0);
     }
-    return gm_ok() && gm_assign(updates, gm_scalar(n, GM_F64));
+    return gm_ok() && gm_assign(updates, gm_add_scalar(updates, 1));
 }
 
 /* Bytes in small blocks: nothing to allocate, so nothing can fail halfway. */

@@ -2,6 +2,7 @@
 #include "../math/fp.h"
 #include "optimizer.h"
 #include "gemel/autograd.h"
+#include "gemel/graph.h"
 #include "gemel/ops.h"
 
 #include <math.h>
@@ -35,10 +36,26 @@ static double clip_norm(const gm_optimizer *o) {
     return sqrt(total);
 }
 
+/* The same in operations, whose numbers are known when the recording runs. */
+static bool clip_record(gm_optimizer *o, double limit) {
+    GM_SCOPE(s);
+    gm_tensor *total = gm_scalar(0, GM_F64), *g;
+    for (int64_t i = 0; gm_ok() && i < o->n; i++)
+        if ((g = gm_gradient_of(o->slots[i].p))) total = gm_add(total, gm_cast(gm_sum(gm_square(g)), GM_F64));
+    gm_tensor *norm = gm_sqrt(total), *factor = gm_rdiv_scalar(gm_add_scalar(norm, 1e-6), limit);
+    gm_tensor *small = gm_lt_scalar(factor, 1);
+    if (!gm_check_finite(norm)) return false;
+    for (int64_t i = 0; gm_ok() && i < o->n; i++)
+        if ((g = gm_gradient_of(o->slots[i].p)))
+            gm_set_gradient(o->slots[i].p, gm_where(small, gm_mul(g, gm_cast(factor, gm_dtype_of(g))), g));
+    return gm_ok();
+}
+
 double gm_clip_gradient_norm(gm_optimizer *o, double limit) {
     if (!gm__optim_check(o, "clip_gradient_norm")) return NAN;
     if (!(limit >= 0)) return gm_fail(GM_ERROR_VALUE, "clip_gradient_norm: a limit of %g", limit), NAN;
     GM_NO_GRAD;
+    if (gm_is_recording()) return clip_record(o, limit), NAN;
     double norm = clip_norm(o), factor = limit / (norm + 1e-6);
     if (!(factor < 1)) return norm;
     GM_SCOPE(s);

@@ -65,6 +65,9 @@ static void optim_hypers(const gm_optimizer *o, int64_t group, double *hyper) {
 }
 
 static bool optim_put(gm_tensor *scalar, double value) {
+    if (gm_is_recording())
+        return gm_fail(GM_ERROR_STATE, "set_hyper: hyper-parameters change between calls of a recorded function, not "
+                                       "inside of it");
     double *at = gm_mutable_data(scalar);
     if (at) *at = value;
     return at != NULL;

@@ -338,8 +338,11 @@ size_t gm_text(const gm_tensor *t, char *text, size_t bytes) {
     return n;
 }
 
+bool (*gm__print_traced)(const char *label, const gm_tensor *t);
+
 void gm_print(const char *label, const gm_tensor *t) {
     gm__builder out = { 0 };
+    if (gm__context()->trace && t && gm__print_traced(label, t)) return;
     if (label && *label) gm__builder_format(&out, "%s = ", label);
     int columns = out.n ? print_columns(out.text, out.n) : 0;
     if (print_tensor(t, &out, columns, "print")) {

@@ -161,6 +161,10 @@ bool gm_is_channels_last(const gm_tensor *t) {
 
 /* ---- reading ---- */
 
+static inline const gm_tensor *tensor_meant(const gm_tensor *t) {
+    return __builtin_expect(gm__context()->stand_ins != NULL, 0) ? gm__stand_in_find(t) : t;
+}
+
 static bool tensor_readable(const gm_tensor *t, const char *op) {
     if (!gm_ok() || !gm__check_tensor(t, op, 1)) return false;
     if (!t->storage)
@@ -170,6 +174,7 @@ static bool tensor_readable(const gm_tensor *t, const char *op) {
 }
 
 const void *gm_data(const gm_tensor *t) {
+    t = tensor_meant(t);
     if (!tensor_readable(t, "data")) return NULL;
     if (t->offset % 2 && gm__dtype(t->dtype)->bits == 4)
         return gm_fail(GM_ERROR_STATE, "data: the view %s begins inside a byte", gm__tensor_shape_str(t)), NULL;
@@ -179,6 +184,7 @@ const void *gm_data(const gm_tensor *t) {
 }
 
 void *gm_mutable_data(gm_tensor *t) {
+    t = (gm_tensor *)tensor_meant(t);
     void *data = (void *)gm_data(t);
     if (data) t->storage->version++;
     return data;
@@ -205,10 +211,17 @@ static bool tensor_is_item(const gm_tensor *t, const char *op) {
     return true;
 }
 
-double gm_item(const gm_tensor *t) { return tensor_is_item(t, "item") ? gm__element_f64(t, 0) : NAN; }
-int64_t gm_item_i64(const gm_tensor *t) { return tensor_is_item(t, "item_i64") ? gm__element_i64(t, 0) : 0; }
+double gm_item(const gm_tensor *t) {
+    t = tensor_meant(t);
+    return tensor_is_item(t, "item") ? gm__element_f64(t, 0) : NAN;
+}
+int64_t gm_item_i64(const gm_tensor *t) {
+    t = tensor_meant(t);
+    return tensor_is_item(t, "item_i64") ? gm__element_i64(t, 0) : 0;
+}
 
 bool gm_read(const gm_tensor *t, gm_dtype dtype, void *out, size_t bytes) {
+    t = tensor_meant(t);
     if (!tensor_readable(t, "read")) return false;
     if (!gm__dtype(dtype)->bits) return gm_fail(GM_ERROR_DTYPE, "read: %d is no dtype", dtype);
     if (dtype != t->dtype && (!gm__domain(dtype) || !gm__domain(t->dtype)))

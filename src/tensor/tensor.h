@@ -69,6 +69,9 @@ gm_tensor *gm__tensor_over(gm_storage *storage, int64_t offset, const gm_shape *
 /* A second handle on the values of `t`, without its history. */
 gm_tensor *gm__tensor_alias(const gm_tensor *t);
 
+/* What an operation takes where it is given t: t, but inside of gm_substitute_begin. */
+gm_tensor *gm__stand_in_find(const gm_tensor *t);
+
 void gm__strides_contiguous(gm_tensor *t);
 void gm__strides_channels_last(gm_tensor *t);
 
@@ -108,6 +111,9 @@ gm__operand gm__operand_broadcast(const gm_tensor *t, const gm_shape *shape);
 /* Dimension `dim`, negative from the end, as 0..n-1; -1 after an INDEX error that names `op`. */
 int gm__dim(const gm_tensor *t, int dim, const char *op);
 int gm__dim_of(int n_dims, int dim, const char *op);
+
+/* gm_print while the thread records, filled in by ops/effect.c; false: print it now. */
+extern bool (*gm__print_traced)(const char *label, const gm_tensor *t);
 
 /* For messages: "[2, 3]" in one of a few rotating buffers of the thread. */
 const char *gm__shape_str(const gm_shape *s);

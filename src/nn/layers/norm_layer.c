@@ -46,18 +46,17 @@ static void norm_buffers(gm_module *m, int64_t channels, gm_dtype dtype) {
 
 /* ---- running statistics ---- */
 
-/* r = fma(momentum, new - r, r). */
-static bool norm_move(gm_tensor *r, gm_tensor *to, double momentum) {
-    gm_tensor *rate = gm_full_like(r, momentum);
+/* r = fma(momentum, new - r, r). Without a momentum it is 1 / the number of batches. */
+static bool norm_move(const norm_state *self, gm_tensor *r, gm_tensor *to) {
+    gm_tensor *rate = self->momentum < 0 ? gm_reciprocal(gm_cast(self->batches, GM_F64)) : NULL;
+    rate = rate ? gm_cast(rate, gm_dtype_of(r)) : gm_full_like(r, self->momentum);
     return gm_assign(r, gm_fma(rate, gm_sub(gm_cast(to, gm_dtype_of(r)), r), r));
 }
 
 static bool norm_update(const norm_state *self, gm_tensor *mean, gm_tensor *var) {
     GM_SCOPE(s);
     GM_NO_GRAD;
-    double momentum = self->momentum;
-    if (momentum < 0) momentum = 1 / gm_item(self->batches);
-    return norm_move(self->mean, mean, momentum) && norm_move(self->var, var, momentum);
+    return norm_move(self, self->mean, mean) && norm_move(self, self->var, var);
 }
 
 static bool norm_check(const norm_state *self, const char *op, gm_tensor *x) {
