@@ -105,9 +105,10 @@ typedef struct { size_t size; int32_t partial, skip_shapes, check, reserved; } g
 GM_API bool gm_load_state_dict_with(gm_module *net, gm_pack *values, const gm_load_state_dict_args *args);
 GM_API bool gm_load_state_dict(gm_module *net, gm_pack *values);
 
-/* The net as a function of a pack of parameters (and of buffers, if their names are there) and of its inputs: one tensor,
- * or what gm_apply takes. The net's own values are used for names that are left out, and none changes but buffers that
- * a forward pass updates. gm_grad gives gradients by the parameters' names; gm_vmap runs many parameters at once. */
+/* The net as a function of a pack of parameters (and of buffers, if their names are there) and of its inputs: one
+ * tensor, or what gm_apply takes. The net's own values are used for names that are left out, and none changes but
+ * buffers that a forward pass updates. gm_grad gives gradients by the parameters' names; gm_vmap runs many parameters
+ * at once. */
 GM_API gm_fn *gm_functional(gm_module *net);
 
 /* ---- Looking at a net -------------------------------------------------------------------------------------------- */

@@ -113,7 +113,8 @@ static void buffers(void) {
     gm_forward(net, x);
     gm_pack *given = copies(gm_state_dict(net)), *own = copies(gm_state_dict(net));
     gm_call_pack(gm_functional(net), call_of(given, x, NULL));
-    for (int64_t i = 0; i < gm_pack_count(own); i++) CHECK(same_bits(gm_pack_at(own, i), gm_get(gm_state_dict(net), gm_pack_name(own, i))));
+    for (int64_t i = 0; i < gm_pack_count(own); i++)
+        CHECK(same_bits(gm_pack_at(own, i), gm_get(gm_state_dict(net), gm_pack_name(own, i))));
     CHECK(gm_item(gm_get(given, "1.num_batches_tracked")) == 2 && gm_item(gm_get(own, "1.num_batches_tracked")) == 1);
     gm_forward(net, x);
     CHECK(same_bits(gm_get(given, "1.running_mean"), gm_get(gm_state_dict(net), "1.running_mean")));
