@@ -13,7 +13,8 @@ static gm_tensor *some_net(void *env, gm_tensor *x) {
 }
 
 static gm_pack *weights(void) {
-    return GM_PACK({ "a", gm_randn(GM_SHAPE(FEATURES, 8), GM_F32), NULL }, { "b", gm_randn(GM_SHAPE(8), GM_F32), NULL });
+    return GM_PACK({ "a", gm_randn(GM_SHAPE(FEATURES, 8), GM_F32), NULL },
+                   { "b", gm_randn(GM_SHAPE(8), GM_F32), NULL });
 }
 
 static bool same_bits(gm_tensor *a, gm_tensor *b) {
@@ -39,7 +40,8 @@ static void many_sizes(void) {
     CHECK(gm_memory_stats().n_objects <= kept + 64, "%lld objects, %lld after half the sizes",
           (long long)gm_memory_stats().n_objects, (long long)kept);
     gm_jit_stats j = gm_jit_statistics(f);
-    CHECK(j.traces == 1000 && j.calls == 3000 && j.hits == 2000 && j.programs <= 64, "%lld programs", (long long)j.programs);
+    CHECK(j.traces == 1000 && j.calls == 3000 && j.hits == 2000 && j.programs <= 64, "%lld programs",
+          (long long)j.programs);
 }
 
 static void many_calls(void) {
