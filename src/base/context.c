@@ -66,8 +66,9 @@ static void context_delete(gm_context *c) {
 
 /* ---- forks ---- */
 
-static pthread_mutex_t *const context_fork_locks[] = { &gm__context_mutex, &gm__log_mutex, &gm__memory_mutex,
-                                                       &gm__object_mutex, &gm__stream_mutex };
+pthread_mutex_t gm__rows_mutex = PTHREAD_MUTEX_INITIALIZER; /* here, since it is the first in this order */
+static pthread_mutex_t *const context_fork_locks[] = { &gm__rows_mutex,   &gm__context_mutex, &gm__log_mutex,
+                                                       &gm__memory_mutex, &gm__object_mutex,  &gm__stream_mutex };
 enum { CONTEXT_FORK_LOCKS = sizeof context_fork_locks / sizeof *context_fork_locks };
 
 static void context_before_fork(void) {

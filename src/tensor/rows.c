@@ -5,15 +5,13 @@
  * storage is filled the first time it is read. */
 #include "../math/fp.h"
 #include "tensor.h"
+#include "../base/fork.h"
 #include "../base/memory.h"
 #include "../base/object.h"
 
-#include <pthread.h>
 #include <string.h>
 
 struct gm__rows { gm_tensor *index, *values; };
-
-static pthread_mutex_t rows_lock = PTHREAD_MUTEX_INITIALIZER;
 
 void gm__rows_free(struct gm__rows *r) {
     gm_release(r->index);
@@ -39,11 +37,11 @@ bool gm__tensor_rows(const gm_tensor *t, gm_tensor **index, gm_tensor **values) 
     if (!s || !__atomic_load_n(&s->rows, __ATOMIC_ACQUIRE) || t->offset || !gm_is_contiguous(t) ||
         gm__bytes_of(t->dtype, gm_shape_count(t->shape)) < (int64_t)s->bytes)
         return false;
-    pthread_mutex_lock(&rows_lock); /* another thread may read the tensor, and so fill the storage, at any time */
+    pthread_mutex_lock(&gm__rows_mutex); /* another thread may read the tensor, and so fill the storage, at any time */
     struct gm__rows *r = s->rows;
     *index = r ? gm__tensor_alias(r->index) : NULL;
     *values = *index ? gm__tensor_alias(r->values) : NULL;
-    pthread_mutex_unlock(&rows_lock);
+    pthread_mutex_unlock(&gm__rows_mutex);
     return *values != NULL;
 }
 
@@ -56,7 +54,7 @@ static void rows_copy(const struct gm__rows *r, char *data) {
 }
 
 bool gm__storage_fill(gm_storage *s) {
-    pthread_mutex_lock(&rows_lock);
+    pthread_mutex_lock(&gm__rows_mutex);
     size_t got = 0;
     void *data = s->rows ? gm__block_take(s->bytes, &got) : NULL;
     struct gm__rows *r = data ? s->rows : NULL;
@@ -67,7 +65,7 @@ bool gm__storage_fill(gm_storage *s) {
         __atomic_store_n(&s->rows, NULL, __ATOMIC_RELEASE);
     }
     bool ok = !s->rows;
-    pthread_mutex_unlock(&rows_lock);
+    pthread_mutex_unlock(&gm__rows_mutex);
     if (r) gm__rows_free(r);
     return ok || gm_fail(GM_ERROR_MEMORY, "out of memory for a tensor of %zu bytes", s->bytes);
 }

@@ -13,6 +13,16 @@ static int done; /* atomic */
 
 static void swallow(void *env, gm_log_level level, const char *line) { (void)env, (void)level, (void)line; }
 
+/* A gradient that is kept as rows, until it is read. */
+static double gradient_of_rows(void) {
+    gm_tensor *table = gm_zeros(GM_SHAPE(5000, 4), GM_F32), *ids = gm_from_data(GM_SHAPE(2), GM_I64, (int64_t[]){ 7, 9 });
+    gm_set_requires_grad(table, true);
+    gm_backward(gm_sum(gm_embedding(table, ids)));
+    gm_tensor *g = gm_gradient_of(table);
+    const float *at = g ? gm_data(g) : NULL;
+    return at ? at[7 * 4] : -1;
+}
+
 /* Handles by the hundred, blocks too large for the lists of a thread, sums over all threads, random numbers, logs. */
 static bool work(void) {
     GM_SCOPE(s);
@@ -20,7 +30,7 @@ static bool work(void) {
     for (int i = 0; i < HANDLES && t; i++) gm_pack_new();
     gm_tensor *drawn = gm_rand(GM_SHAPE(7), GM_F32);
     gm_log_line(GM_LOG_INFO, "%lld objects", (long long)gm_memory_stats().n_objects);
-    return t && large && drawn && gm_ok();
+    return gradient_of_rows() == 1 && t && large && drawn && gm_ok();
 }
 
 static void *worker(void *unused) {
