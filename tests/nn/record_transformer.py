@@ -28,6 +28,11 @@ case("float_mask", nn.MultiheadAttention(6, 2, batch_first=True), inp(1, 2, 3, 6
      attn_mask=inp(7, 3, 4, grad=False))
 case("causal", nn.MultiheadAttention(6, 2, batch_first=True), inp(1, 2, 4, 6), attn_mask=~causal)
 
+for name, average in [("weights", True), ("weights_heads", False)]:
+    w = nn.MultiheadAttention(6, 2, batch_first=True)
+    layer(name, w, inp(1, 2, 3, 6), inp(2, 2, 4, 6), inp(3, 2, 4, 6),
+          call=lambda q, k, v: w(q, k, v, key_padding_mask=~keys, attn_mask=~seen, average_attn_weights=average))
+
 common = dict(dropout=0.0, batch_first=True)
 layer("encoder_layer", nn.TransformerEncoderLayer(6, 2, 10, **common), inp(1, 2, 4, 6))
 m = nn.TransformerEncoderLayer(6, 3, 7, activation="gelu", norm_first=True, bias=False, layer_norm_eps=1e-3, **common)

@@ -44,6 +44,43 @@ static void attention(void) {
     attention_case("causal", gm_nn_multihead_attention(6, 2, .causal = 1), itself(), 1e-6);
 }
 
+/* The weights beside the result, which stays as it is; of nothing seen they are 0; dropped ones are those applied. */
+static void weights(void) {
+    GM_SCOPE(s);
+    for (int i = 0; i < 2; i++) {
+        const char *name = i ? "weights_heads" : "weights";
+        char text[64];
+        gm_module *m = gm_nn_multihead_attention(6, 2, .need_weights = 1, .per_head = i);
+        gm_pack *in = three(6, 6);
+        recorded_fill(m);
+        gm_pack_set(in, "mask", seen());
+        gm_pack_set(in, "key_mask", keys());
+        gm_pack *out = gm_apply(m, in);
+        gm_tensor *y = gm_get(out, "y"), *w = gm_get(out, "weights");
+        snprintf(text, sizeof text, "%s.y1", name);
+        recorded_check(name, y, 1e-6);
+        recorded_check(text, w, 1e-6);
+        gm_module *plain = gm_nn_multihead_attention(6, 2);
+        recorded_fill(plain);
+        CHECK(gm_item(gm_all(gm_eq(gm_get(gm_apply(plain, in), "y"), y))) == 1, "%s", gm_error_message());
+        gm_backward(gm_add(gm_sum(gm_mul(y, recorded_input(99, gm_shape_of(y)))),
+                           gm_sum(gm_mul(w, recorded_input(100, gm_shape_of(w))))));
+        recorded_check_inputs(name, in, 1e-6);
+        recorded_check_parameters(name, m, 1e-6);
+    }
+    gm_module *m = gm_nn_multihead_attention(6, 2, .need_weights = 1, .dropout = 0.5);
+    gm_tensor *x = recorded_input(1, GM_SHAPE(2, 4, 6)), *none = gm_zeros(GM_SHAPE(2, 4), GM_BOOL);
+    for (int training = 0; training < 2; training++) {
+        gm_set_training(m, training);
+        gm_pack *out = gm_apply(m, GM_PACK({ "x", x, NULL }, { "key_mask", none, NULL }));
+        CHECK(out && gm_item(gm_max(gm_abs(gm_get(out, "weights")))) == 0, "%s", gm_error_message());
+        CHECK(out && gm_item(gm_max(gm_abs(gm_get(out, "y")))) == 0, "%s", gm_error_message());
+    }
+    gm_tensor *drops = gm_get(gm_apply(m, GM_PACK({ "x", x, NULL })), "weights");
+    CHECK(gm_item(gm_min(drops)) == 0, "of 32 weights, none was dropped by both heads");
+    CHECK(gm_forward(m, x) && gm_ok(), "%s", gm_error_message());
+}
+
 /* A float mask with a key mask is the bool masks; a query that sees nothing gives the bias, which is zero when new. */
 static void masks_together(void) {
     GM_SCOPE(s);
@@ -156,6 +193,7 @@ static void errors(void) {
 int main(void) {
     if (!recorded_open("tests/nn/data/transformer.txt")) return check_done();
     RUN(attention);
+    RUN(weights);
     RUN(masks_together);
     RUN(layers);
     RUN(stacks);

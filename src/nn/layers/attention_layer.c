@@ -1,5 +1,6 @@
-/* attention_layer.c: multi-head attention around gm_scaled_dot_product_attention. With dropout of the weights the
- * scores are made whole, since the fused operation does not keep them. */
+/* attention_layer.c: multi-head attention around gm_scaled_dot_product_attention. The weights are made whole where they
+ * are dropped or asked for, since the fused operation does not keep them; where they are only asked for, the result is
+ * still the fused one's. */
 #include "../../math/fp.h"
 #include "../../base/args.h"
 #include "gemel/extend.h"
@@ -13,7 +14,7 @@ typedef struct {
     gm_module *out;
     double dropout;
     int64_t dim, heads, features[3];
-    bool causal;
+    bool causal, need_weights, per_head;
 } multihead;
 
 /* What one call attends over. */
@@ -87,28 +88,40 @@ static gm_tensor *multihead_hide(gm_tensor *scores, gm_tensor *mask) {
     return gm_where(mask, scores, gm_full_like(scores, -INFINITY));
 }
 
-static gm_tensor *multihead_with_dropout(const multihead *self, gm_tensor *const *qkv, gm_tensor *mask) {
+/* Softmax over keys that a mask may hide; a query that sees none weighs all by 0. */
+static gm_tensor *multihead_softmax(gm_tensor *scores) {
+    gm_tensor *blind = gm_eq_scalar(gm_max_dims(scores, (int32_t[]){ -1 }, 1, true), -INFINITY);
+    return gm_masked_fill(gm_softmax(gm_masked_fill(scores, blind, 0), -1), blind, 0);
+}
+
+/* The weights [B, heads, T, S], those of training dropped. */
+static gm_tensor *multihead_weights(gm_module *m, const multihead *self, gm_tensor *const *qkv, gm_tensor *mask) {
     double scale = 1 / sqrt((double)self->dim / (double)self->heads);
     gm_tensor *scores = gm_mul_scalar(gm_matmul(qkv[0], gm_transpose(qkv[1], -1, -2)), scale);
     if (mask) scores = gm_dtype_of(mask) == GM_BOOL ? multihead_hide(scores, mask) : gm_add(scores, mask);
     if (self->causal) scores = multihead_hide(scores, multihead_causal(gm_size(scores, -2), gm_size(scores, -1)));
-    return gm_matmul(gm_dropout(gm_softmax(scores, -1), self->dropout), qkv[2]);
+    scores = mask ? multihead_softmax(scores) : gm_softmax(scores, -1); /* causal: the first key is seen by all */
+    return self->dropout > 0 && gm_is_training(m) ? gm_dropout(scores, self->dropout) : scores;
 }
 
-static gm_tensor *multihead_run(gm_module *m, const multihead_inputs *in) {
+/* *weights, if it is wanted (not NULL): what each query took of each key. */
+static gm_tensor *multihead_run(gm_module *m, const multihead_inputs *in, gm_tensor **weights) {
     const multihead *self = gm_state(m);
-    gm_tensor *qkv[3];
+    gm_tensor *qkv[3], *w = NULL;
     if (!self || !multihead_check(self, in)) return NULL;
     multihead_project(self, in, qkv);
     gm_tensor *mask = multihead_mask(in), *y;
-    if (self->dropout > 0 && gm_is_training(m)) y = multihead_with_dropout(self, qkv, mask);
+    bool drops = self->dropout > 0 && gm_is_training(m);
+    if (drops || weights) w = multihead_weights(m, self, qkv, mask);
+    if (weights) *weights = self->per_head ? w : gm_mean_dim(w, 1, false);
+    if (drops) y = gm_matmul(w, qkv[2]);
     else y = gm_scaled_dot_product_attention(qkv[0], qkv[1], qkv[2], .mask = mask, .causal = self->causal);
     return gm_ok() ? gm_forward(self->out, gm_flatten_dims(gm_transpose(y, 1, 2), 2, 3)) : NULL;
 }
 
 static gm_tensor *multihead_forward(gm_module *m, gm_tensor *x) {
     multihead_inputs in = { { x, x, x }, NULL, NULL };
-    return multihead_run(m, &in);
+    return multihead_run(m, &in, NULL);
 }
 
 static gm_tensor *multihead_named(const gm_pack *in, const char *name) {
@@ -124,7 +137,9 @@ static gm_pack *multihead_apply(gm_module *m, gm_pack *in) {
                                      : q },
                                multihead_named(in, "mask"),
                                multihead_named(in, "key_mask") };
-    return GM_PACK({ "y", multihead_run(m, &given), NULL });
+    const multihead *self = gm_state(m);
+    gm_tensor *weights = NULL, *y = multihead_run(m, &given, self && self->need_weights ? &weights : NULL);
+    return weights ? GM_PACK({ "y", y, NULL }, { "weights", weights, NULL }) : GM_PACK({ "y", y, NULL });
 }
 
 /* ---- making ---- */
@@ -168,6 +183,8 @@ gm_module *gm_nn_multihead_attention_with(int64_t dim, int64_t heads, const gm_n
                          .dim = dim,
                          .heads = heads,
                          .causal = a.causal,
+                         .need_weights = a.need_weights || a.per_head,
+                         .per_head = a.per_head,
                          .features = { dim, a.key_dim ? a.key_dim : dim, a.value_dim ? a.value_dim : dim } };
     multihead_parameters(m, !a.no_bias, a.dtype ? a.dtype : GM_F32);
     return gm_ok() ? m : NULL;
