@@ -336,7 +336,8 @@ static gm_tensor *resize_axis(gm_tensor *x, int dim, int64_t to, double scale, c
     return gm__call1(&gm__op_resize, &p, x);
 }
 
-static gm_tensor *resize_axes(const char *op, gm_tensor *x, int n, int64_t h, int64_t w, const gm_resize_args *args) {
+/* The last n dimensions; `to`: sizes, the last dimension's first. */
+static gm_tensor *resize_axes(const char *op, gm_tensor *x, int n, const int64_t *to, const gm_resize_args *args) {
     gm_resize_args o;
     if (!gm_ok() || !gm__args_take(op, &o, sizeof o, args) || !gm__check_tensor(x, op, 1)) return NULL;
     if (x->shape.n < n) {
@@ -345,17 +346,21 @@ static gm_tensor *resize_axes(const char *op, gm_tensor *x, int n, int64_t h, in
     }
     gm_dtype t = x->dtype;
     bool narrow = gm_is_float(t) && t != GM_F32 && t != GM_F64 && o.mode != GM_RESIZE_NEAREST;
-    if (narrow) x = gm_cast(x, GM_F32); /* rounded once, after both axes */
-    x = resize_axis(x, 1, w, o.scale_w, &o);
-    if (n == 2) x = resize_axis(x, 2, h, o.scale_h, &o);
+    if (narrow) x = gm_cast(x, GM_F32); /* rounded once, after all axes */
+    const double scale[] = { o.scale_w, o.scale_h, o.scale_d };
+    for (int i = 0; i < n; i++) x = resize_axis(x, i + 1, to[i], scale[i], &o);
     return narrow && x ? gm_cast(x, t) : x;
 }
 
+gm_tensor *gm_resize3d_with(gm_tensor *x, int64_t d, int64_t h, int64_t w, const gm_resize3d_args *args) {
+    return resize_axes("resize3d", x, 3, (int64_t[]){ w, h, d }, args);
+}
 gm_tensor *gm_resize2d_with(gm_tensor *x, int64_t h, int64_t w, const gm_resize2d_args *args) {
-    return resize_axes("resize2d", x, 2, h, w, args);
+    return resize_axes("resize2d", x, 2, (int64_t[]){ w, h }, args);
 }
 gm_tensor *gm_resize1d_with(gm_tensor *x, int64_t w, const gm_resize1d_args *args) {
-    return resize_axes("resize1d", x, 1, 0, w, args);
+    return resize_axes("resize1d", x, 1, &w, args);
 }
-gm_tensor *(gm_resize2d)(gm_tensor *x, int64_t h, int64_t w) { return resize_axes("resize2d", x, 2, h, w, NULL); }
-gm_tensor *(gm_resize1d)(gm_tensor *x, int64_t w) { return resize_axes("resize1d", x, 1, 0, w, NULL); }
+gm_tensor *(gm_resize3d)(gm_tensor *x, int64_t d, int64_t h, int64_t w) { return gm_resize3d_with(x, d, h, w, NULL); }
+gm_tensor *(gm_resize2d)(gm_tensor *x, int64_t h, int64_t w) { return gm_resize2d_with(x, h, w, NULL); }
+gm_tensor *(gm_resize1d)(gm_tensor *x, int64_t w) { return gm_resize1d_with(x, w, NULL); }

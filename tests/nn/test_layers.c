@@ -100,6 +100,9 @@ static void upsampling(void) {
                    5e-7);
     recorded_layer("upsample_size", gm_nn_upsample(.h = 5, .w = 9, .align_corners = 1), GM_SHAPE(2, 3, 3, 4), 5e-7);
     recorded_layer("upsample_1d", gm_nn_upsample(.scale = 1.5), GM_SHAPE(2, 3, 7), 5e-7);
+    recorded_layer("upsample_3d", gm_nn_upsample(.scale = 1.5), GM_SHAPE(1, 2, 3, 2, 4), 5e-7);
+    recorded_layer("upsample_3d_size", gm_nn_upsample(.d = 5, .h = 3, .w = 7, .mode = GM_RESIZE_NEAREST),
+                   GM_SHAPE(1, 2, 3, 2, 4), 5e-7);
     recorded_layer("upsample_cubic", gm_nn_upsample(.scale = 2, .mode = GM_RESIZE_CUBIC), GM_SHAPE(1, 2, 3, 5), 5e-7);
 }
 

@@ -17,6 +17,10 @@ for name, xs, size, opt in [
     grads(name, F.interpolate(x, size=size, **opt), x)
 x = inp(1, 2, 3, 5)
 grads("linear1d", F.interpolate(x, size=8, mode="linear"), x)
+for name, size, opt in [("nearest3d", (5, 2, 7), dict(mode="nearest")), ("linear3d", (5, 3, 7), dict(mode="trilinear")),
+                        ("corners3d", (2, 7, 4), dict(mode="trilinear", align_corners=True))]:
+    x = inp(1, 1, 2, 3, 4, 5)
+    grads(name, F.interpolate(x, size=size, **opt), x)
 x = ((inp(3, 23, 31, grad=False) + 1) * 127.9).to(torch.uint8)
 for name, mode in [("pillow_linear", Image.BILINEAR), ("pillow_cubic", Image.BICUBIC)]:
     for h, w in [(9, 13), (40, 17), (5, 50)]:

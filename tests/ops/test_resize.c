@@ -25,6 +25,20 @@ static void resize_cases(void) {
     recorded_check_grads("linear1d", gm_resize1d(x, 8), &x, 1, 1e-6);
 }
 
+static void resize_volumes(void) {
+    gm_shape shape = GM_SHAPE(1, 2, 3, 4, 5);
+    gm_tensor *x = recorded_variable(1, shape);
+    recorded_check_grads("nearest3d", gm_resize3d(x, 5, 2, 7, .mode = GM_RESIZE_NEAREST), &x, 1, 1e-6);
+    x = recorded_variable(1, shape);
+    recorded_check_grads("linear3d", gm_resize3d(x, 5, 3, 7), &x, 1, 1e-6);
+    x = recorded_variable(1, shape);
+    recorded_check_grads("corners3d", gm_resize3d(x, 2, 7, 4, .align_corners = 1), &x, 1, 1e-6);
+    gm_tensor *last = gm_resize3d(gm_channels_last(x), 5, 3, 7), *y = (gm_resize3d)(x, 5, 3, 7);
+    CHECK(gm_item(gm_all(gm_eq(last, y))) == 1, "%s", gm_error_message());
+    gm_tensor *narrow = gm_resize3d(gm_cast(x, GM_BF16), 5, 3, 7);
+    CHECK(narrow && gm_dtype_of(narrow) == GM_BF16, "%s", gm_error_message());
+}
+
 static void resize_like_pillow(void) {
     gm_tensor *x = gm_add_scalar(gm_cast(recorded_input(3, GM_SHAPE(23, 31)), GM_F64), 1);
     x = gm_cast(gm_mul_scalar(x, 127.9), GM_U8);
@@ -64,6 +78,7 @@ static void resize_errors(void) {
 int main(void) {
     if (recorded_open("tests/ops/data/resize.txt")) {
         RUN(resize_cases);
+        RUN(resize_volumes);
         RUN(resize_like_pillow);
         RUN(resize_many_rows);
         RUN(resize_errors);
