@@ -5,7 +5,8 @@
 #define GM_BASE_FORK_H
 #include <pthread.h>
 
-extern pthread_mutex_t gm__context_mutex, gm__log_mutex, gm__memory_mutex, gm__object_mutex, gm__rows_mutex, gm__stream_mutex;
+extern pthread_mutex_t gm__context_mutex, gm__log_mutex, gm__memory_mutex, gm__object_mutex, gm__rows_mutex,
+    gm__stream_mutex;
 
 /* pool.c: a child has no workers. */
 void gm__pool_after_fork(void);

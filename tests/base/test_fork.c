@@ -15,7 +15,8 @@ static void swallow(void *env, gm_log_level level, const char *line) { (void)env
 
 /* A gradient that is kept as rows, until it is read. */
 static double gradient_of_rows(void) {
-    gm_tensor *table = gm_zeros(GM_SHAPE(5000, 4), GM_F32), *ids = gm_from_data(GM_SHAPE(2), GM_I64, (int64_t[]){ 7, 9 });
+    gm_tensor *table = gm_zeros(GM_SHAPE(5000, 4), GM_F32),
+              *ids = gm_from_data(GM_SHAPE(2), GM_I64, (int64_t[]){ 7, 9 });
     gm_set_requires_grad(table, true);
     gm_backward(gm_sum(gm_embedding(table, ids)));
     gm_tensor *g = gm_gradient_of(table);

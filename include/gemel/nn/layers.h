@@ -96,9 +96,9 @@ GM_API gm_module *gm_nn_global_max_pool(void);
 
 /* ---- upsampling ---- */
 
-/* x [B, C, H, W] -> [B, C, h, w] or, with `scale`, [B, C, floor(scale H), floor(scale W)]; [B, C, W] and [B, C, D, H, W]
- * likewise. mode as in gemel/ops/resize.h; PyTorch's default is GM_RESIZE_NEAREST, this one's GM_RESIZE_LINEAR. VALUE
- * unless one of scale and (d, h, w) is given. */
+/* x [B, C, H, W] -> [B, C, h, w] or, with `scale`, [B, C, floor(scale H), floor(scale W)]; [B, C, W] and [B, C, D, H,
+ * W] likewise. mode as in gemel/ops/resize.h; PyTorch's default is GM_RESIZE_NEAREST, this one's GM_RESIZE_LINEAR.
+ * VALUE unless one of scale and (d, h, w) is given. */
 typedef struct {
     size_t size;
     double scale;

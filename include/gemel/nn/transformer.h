@@ -18,8 +18,8 @@ extern "C" {
 /* `dropout` of attention weights, in training. `causal`: a query sees the keys up to its own place. `key_dim`,
  * `value_dim`: features of keys and values, default dim; other ones make three matrices, q_proj_weight, k_proj_weight,
  * v_proj_weight, of in_proj_weight. `need_weights`: gm_apply gives the attention weights, too, as they were applied
- * (after dropout): the mean over the heads [B, T, S], with `per_head` all of them [B, heads, T, S]. y stays as it is, to
- * the bit. */
+ * (after dropout): the mean over the heads [B, T, S], with `per_head` all of them [B, heads, T, S]. y stays as it is,
+ * to the bit. */
 typedef struct {
     size_t size;
     double dropout;
@@ -29,9 +29,9 @@ typedef struct {
     int32_t need_weights, per_head, reserved;
 } gm_nn_multihead_attention_args;
 /* gm_forward: x [B, T, dim] attends to itself -> the same shape. gm_apply: { query [B, T, dim], key [B, S, key_dim],
- * value [B, S, value_dim], mask, key_mask } -> { y [B, T, dim] }, { y, weights } with need_weights; with the query alone, itself. Parameters:
- * in_proj_weight [3 dim, dim] (xavier uniform), in_proj_bias [3 dim] (zeros), out_proj.weight, out_proj.bias. VALUE
- * unless heads divides dim. */
+ * value [B, S, value_dim], mask, key_mask } -> { y [B, T, dim] }, { y, weights } with need_weights; with the query
+ * alone, itself. Parameters: in_proj_weight [3 dim, dim] (xavier uniform), in_proj_bias [3 dim] (zeros),
+ * out_proj.weight, out_proj.bias. VALUE unless heads divides dim. */
 GM_API gm_module *gm_nn_multihead_attention_with(int64_t dim, int64_t heads,
                                                  const gm_nn_multihead_attention_args *args);
 

@@ -1,8 +1,8 @@
 /* gemel/ops/resize.h: pictures in another size.
  *
- * Sampling is separable: rows first, then columns, then slices. Weights are computed in f64 and rounded once; sums are chains of
- * fma. u8 with `antialias` follows Pillow (before 13, which may swap the passes) to the bit: weights of 22 binary
- * places, each pass rounded to u8. Nearest takes every dtype. f16 and bf16 are computed in f32 and rounded once.
+ * Sampling is separable: rows first, then columns, then slices. Weights are computed in f64 and rounded once; sums are
+ * chains of fma. u8 with `antialias` follows Pillow (before 13, which may swap the passes) to the bit: weights of 22
+ * binary places, each pass rounded to u8. Nearest takes every dtype. f16 and bf16 are computed in f32 and rounded once.
  * Formulas: docs/numerics/resize.md. */
 #ifndef GEMEL_OPS_RESIZE_H
 #define GEMEL_OPS_RESIZE_H

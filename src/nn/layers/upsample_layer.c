@@ -35,8 +35,9 @@ gm_module *gm_nn_upsample_with(const gm_nn_upsample_args *args) {
     gm_nn_upsample_args a = { 0 };
     if (!gm__args_take("nn_upsample", &a, sizeof a, args)) return NULL;
     if (!(a.scale >= 0 && a.scale < 1e6) || a.h < 0 || a.w < 0 || a.d < 0 || (a.scale > 0) == (a.w > 0))
-        return gm_fail(GM_ERROR_VALUE, "nn_upsample: scale %g, d %lld, h %lld, w %lld; either a scale or a size is wanted",
-                       a.scale, (long long)a.d, (long long)a.h, (long long)a.w),
+        return gm_fail(GM_ERROR_VALUE,
+                       "nn_upsample: scale %g, d %lld, h %lld, w %lld; either a scale or a size is wanted", a.scale,
+                       (long long)a.d, (long long)a.h, (long long)a.w),
                NULL;
     gm_module *m = gm_module_new(nn_upsample);
     nn_upsample *self = gm_state(m);
