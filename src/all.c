@@ -112,6 +112,7 @@
 #include "graph/parse.c"
 #include "graph/raw.c"
 #include "graph/replay.c"
+#include "graph/stepper.c"
 #include "graph/symbol.c"
 #include "graph/text.c"
 #include "graph/trace.c"

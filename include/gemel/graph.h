@@ -110,6 +110,25 @@ typedef struct { size_t size; const gm_op *const *ops; int64_t n_ops; } gm_graph
 GM_API gm_graph *gm_graph_parse_with(const char *text, gm_pack *tensors, const gm_graph_parse_args *args);
 GM_API gm_graph *gm_graph_parse(const char *text, gm_pack *tensors);
 
+/* ---- Stepping ---------------------------------------------------------------------------------------------------- */
+
+/* f recorded for these inputs and run node by node: the bits of the compiled run, with a look at any value in between.
+ * What it writes (parameters, statistics) is written. Stands before the first node. */
+typedef struct gm_stepper gm_stepper;
+GM_API gm_stepper *gm_stepper_new(gm_fn *f, gm_pack *in);
+/* The number of the next node, its operation and the path of the module it is of; at the end NULL. */
+GM_API int64_t gm_stepper_at(const gm_stepper *s);
+GM_API const char *gm_stepper_op(const gm_stepper *s);
+GM_API const char *gm_stepper_where(const gm_stepper *s);
+/* Run the next node; false at the end, and after an error. */
+GM_API bool gm_stepper_next(gm_stepper *s);
+/* Run at least one node and stop before the next one that is of this operation or module; false if none is left. */
+GM_API bool gm_stepper_run_to(gm_stepper *s, const char *name);
+/* An output of a node that has run; owned by the stepper. */
+GM_API gm_tensor *gm_stepper_value(const gm_stepper *s, int64_t node, int output);
+/* Run the rest; f's result. */
+GM_API gm_pack *gm_stepper_finish(gm_stepper *s);
+
 /* ---- Compilation ------------------------------------------------------------------------------------------------- */
 
 /* f, recorded at its first call for each set of shapes, dtypes and modes, and from then on run as one program. */

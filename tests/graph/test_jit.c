@@ -99,6 +99,35 @@ static void training_step(void) {
     if (!gm_ok()) printf("%s\n", gm_error_message());
 }
 
+/* ---- node by node ---- */
+
+static void stepping(void) {
+    GM_SCOPE(s);
+    training stepped = new_training(), compiled = new_training();
+    gm_fn *step = gm_jit(gm_function(train_step, &compiled));
+    for (int i = 0; i < 3; i++) {
+        GM_SCOPE(inner);
+        gm_tensor *x = gm_randn(GM_SHAPE(6, 1, 8, 8), GM_F32), *y = gm_randint(GM_SHAPE(6), 0, 5, GM_I64);
+        uint64_t seed, count;
+        gm_random_state(&seed, &count);
+        gm_stepper *p = gm_stepper_new(gm_function(train_step, &stepped), GM_PACK({ "0", x, NULL }, { "1", y, NULL }));
+        CHECK(gm_stepper_at(p) == 0 && !strcmp(gm_stepper_op(p), "conv") && !strcmp(gm_stepper_where(p), "0"));
+        CHECK(gm_stepper_run_to(p, "max_pool"));
+        int64_t at = gm_stepper_at(p);
+        CHECK(!gm_stepper_value(p, at, 0) && gm_error_code() == GM_ERROR_STATE);
+        gm_error_clear();
+        gm_tensor *before = gm_stepper_value(p, at - 1, 0);
+        CHECK(gm_stepper_next(p) && same_bits(gm_stepper_value(p, at, 0), gm_max_pool2d(before, 2)));
+        CHECK(gm_stepper_run_to(p, "optimizer_step") && !gm_stepper_run_to(p, "no such operation"));
+        gm_tensor *loss = gm_pack_at(gm_stepper_finish(p), 0);
+        CHECK(!gm_stepper_op(p) && !gm_stepper_next(p));
+        gm_set_random_state(seed, count);
+        CHECK(same_bits(loss, gm_call(step, x, y)));
+    }
+    gm_pack *a = gm_state_dict(stepped.net), *b = gm_state_dict(compiled.net);
+    for (int64_t i = 0; i < gm_pack_count(a); i++) CHECK(same_bits(gm_pack_at(a, i), gm_pack_at(b, i)));
+}
+
 /* A cache of its own, so that nothing is built before it is asked for. */
 static char cache[] = "/tmp/gemel-test-jit-XXXXXX";
 
@@ -113,6 +142,7 @@ int main(void) {
     RUN(values);
     RUN(in_place);
     RUN(training_step);
+    RUN(stepping);
     CHECK(gm_exit_status() == 0);
     leave_cache();
     return check_done();
