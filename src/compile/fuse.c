@@ -5,6 +5,7 @@
  * nodes and groups are put in order again. Reads and writes of places, and effects, keep theirs. */
 #include "../math/fp.h"
 #include "fuse.h"
+#include "pass.h"
 #include "../base/grow.h"
 #include "gemel/extend.h"
 
@@ -385,6 +386,7 @@ static gm_graph *fuse_write_all(fuse_writer *w, int64_t n, gm__build **build) {
     bool ok = fuse_emit(w->groups, n, w->name, &text) && gm__copy_begin(&w->copy, w->f->g, NULL);
     for (int32_t i = 0; ok && i < w->f->g->n_nodes; i++) ok = fuse_write(w, w->f->group[i]);
     gm_graph *made = w->copy.from ? gm__copy_end(&w->copy, ok) : NULL;
+    if (made) gm__debug_lines("emit", "loops", strstr(text.text, "\nvoid loop"));
     if (made) *build = gm__build_start(text.text, text.n, fuse_flags());
     gm__builder_free(&text);
     return *build ? made : NULL;

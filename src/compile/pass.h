@@ -7,6 +7,10 @@
 /* All passes, in order: what a plan is made of. The result is owned by the scope. */
 gm_graph *gm__optimize(gm_graph *g);
 
+/* Lines of `text` to the log if GM_DEBUG names `what`; and a graph, if it names "passes". */
+void gm__debug_lines(const char *what, const char *title, const char *text);
+void gm__debug_graph(const char *title, gm_graph *g);
+
 /* Without nodes that nobody needs. */
 gm_graph *gm__pass_dead(gm_graph *g);
 /* With what depends on nothing computed already (g's values change: it is not used afterwards). */

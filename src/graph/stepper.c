@@ -88,8 +88,8 @@ gm_tensor *gm_stepper_value(const gm_stepper *s, int64_t node, int output) {
                        (long long)g->n_nodes),
                NULL;
     if (node >= s->walk.at)
-        return gm_fail(GM_ERROR_STATE, "stepper_value: node %lld (%s) has not run yet, the next is %lld", (long long)node,
-                       g->node[node].op->name, (long long)s->walk.at),
+        return gm_fail(GM_ERROR_STATE, "stepper_value: node %lld (%s) has not run yet, the next is %lld",
+                       (long long)node, g->node[node].op->name, (long long)s->walk.at),
                NULL;
     return s->walk.value[g->node[node].out + output];
 }
