@@ -124,6 +124,13 @@ void gm__emit_prelude(gm__builder *t, const gm__group *groups, int64_t n) {
 
 /* ---- a group ---- */
 
+/* The place of a node among the members: names depend on nothing outside of the group, so that equal loops are one. */
+static int emit_place(const gm__group *p, int32_t node) {
+    int i = 0;
+    while (i + 1 < p->n_members && p->member[i] != node) i++;
+    return i;
+}
+
 /* The name of value v in the loop: an input, or what a member makes. */
 static void emit_name(const gm__group *p, int32_t v, char *name) {
     for (int32_t i = 0; i < p->n_in; i++)
@@ -131,7 +138,7 @@ static void emit_name(const gm__group *p, int32_t v, char *name) {
             snprintf(name, 16, "x%d", i);
             return;
         }
-    snprintf(name, 16, "t%d", p->g->value[v].from);
+    snprintf(name, 16, "t%d", emit_place(p, p->g->value[v].from));
 }
 
 static int emit_stride_kind(const gm__group *p, int32_t operand) {
@@ -186,7 +193,7 @@ static void emit_member(gm__builder *t, const gm__group *p, int32_t at) {
     const emit_type *type = emit_type_of(dtype);
     bool wide = emit_domain(p->g, n) == GM_F64, rounded = *type->store;
     const char *domain = wide ? "double" : "float";
-    gm__builder_format(t, "            const %s t%d = ", emit_local(dtype), at);
+    gm__builder_format(t, "            const %s t%d = ", emit_local(dtype), emit_place(p, at));
     if (rounded) gm__builder_format(t, "%s(%s(", type->load, type->store);
     if (dtype == GM_BOOL) gm__builder_add(t, "(uint8_t)(0 != ");
     if (emit_is_cast(n)) {
@@ -211,7 +218,8 @@ static void emit_store(gm__builder *t, const gm__group *p, int32_t output) {
     int32_t v = p->operand[output];
     gm__builder_format(t, "            y%d", output);
     emit_index(t, p, output);
-    gm__builder_format(t, " = %s(t%d);\n", emit_type_of(p->g->value[v].dtype)->store, p->g->value[v].from);
+    gm__builder_format(t, " = %s(t%d);\n", emit_type_of(p->g->value[v].dtype)->store,
+                       emit_place(p, p->g->value[v].from));
 }
 
 /* Row r of the outer dimensions, taken apart. */
