@@ -1,9 +1,9 @@
-/* bench_step.c [NET...]: whole training steps (forward, cross-entropy, backward, Adam), eager beside compiled, in turn; mlp
- * (784-128-10, batch 64), lenet (batch 64), lstm (256 hidden, 64 steps, batch 8), transformer (4 layers, d 256, T 128, batch
- * 8). The losses of both are compared, bit for bit.
+/* bench_step.c [NET...]: whole training steps (forward, cross-entropy, backward, Adam), eager beside compiled, in turn;
+ * mlp (784-128-10, batch 64), lenet (batch 64), lstm (256 hidden, 64 steps, batch 8), transformer (4 layers, d 256, T
+ * 128, batch 8). The losses of both are compared, bit for bit.
  *
- * Microseconds of CPU time and of the clock, medians with the least; calls of kernels in a step; bytes of the arena beside
- * the peak of an eager step; milliseconds until the first result, and until the plan with built loops runs. */
+ * Microseconds of CPU time and of the clock, medians with the least; calls of kernels in a step; bytes of the arena
+ * beside the peak of an eager step; milliseconds until the first result, and until the plan with built loops runs. */
 #include "gemel/gemel.h"
 #include "measure.h"
 
@@ -21,7 +21,8 @@ static gm_tensor *last_of(gm_module *m, gm_tensor *x) {
 }
 
 static gm_module *last_layer(void) {
-    return gm_module_new_with(&(gm_module_class){ .size = sizeof(gm_module_class), .name = "last", .forward = last_of });
+    return gm_module_new_with(
+        &(gm_module_class){ .size = sizeof(gm_module_class), .name = "last", .forward = last_of });
 }
 
 static gm_module *new_net(const char *name) {
@@ -88,14 +89,18 @@ static void measure(const char *name) {
     step(&a, x, y), gm_call(f, x, y);
     gm_jit_wait(f);
     double built = measure_seconds(CLOCK_MONOTONIC) - begin;
-    for (int r = 0; r < ROUNDS && gm_ok(); r++) round_of(&a, NULL, x, y, &eager, r), round_of(&b, f, x, y, &compiled, r);
+    for (int r = 0; r < ROUNDS && gm_ok(); r++)
+        round_of(&a, NULL, x, y, &eager, r), round_of(&b, f, x, y, &compiled, r);
     gm_jit_stats t = gm_jit_statistics(f);
     bool same = !memcmp(eager.loss, compiled.loss, sizeof eager.loss);
     double e = measure_median(eager.cpu, ROUNDS), c = measure_median(compiled.cpu, ROUNDS);
     double ec = measure_median(eager.clock, ROUNDS), cc = measure_median(compiled.clock, ROUNDS);
     printf("%-12s %9.0f %9.0f %6.2f %9.0f %9.0f %8lld %7.1f %7.1f %7.0f %7.0f  %s\n", name, e, c, e / c, ec, cc,
-           (long long)t.last_kernels, (double)t.last_arena_bytes / 1048576, (double)peak / 1048576, first * 1e3, built * 1e3,
-           !gm_ok() ? gm_error_message() : same ? "same bits" : "DIFFERENT LOSSES");
+           (long long)t.last_kernels, (double)t.last_arena_bytes / 1048576, (double)peak / 1048576, first * 1e3,
+           built * 1e3,
+           !gm_ok() ? gm_error_message()
+           : same   ? "same bits"
+                    : "DIFFERENT LOSSES");
 }
 
 int main(int argc, char **argv) {

@@ -207,7 +207,7 @@ int gm__trace_record(gm__trace *t, const gm_op *op, gm_tensor *const *in, int n_
                        op->name), -1;
     int n = op->infer(&a, spec);
     if (n < 0 || !trace_sizes(op, spec, n)) return -1;
-    memcpy(from, in, (size_t)(n_in < GM__WALK_MAX ? n_in : GM__WALK_MAX) * sizeof *in);
+    if (n_in) memcpy(from, in, (size_t)(n_in < GM__WALK_MAX ? n_in : GM__WALK_MAX) * sizeof *in);
     a.in = from;
     if ((op->flags & GM_OP_VIEW) && !trace_view(t, &a, from, out)) return -1;
     gm__node *node = trace_node(t, op, from, n_in, attrs);

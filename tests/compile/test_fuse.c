@@ -125,7 +125,7 @@ static void compare(program p, int64_t *loops) {
 
 static void random_programs(void) {
     const char *wanted = getenv("GM_FUZZ_PROGRAMS");
-    int64_t n = wanted ? atoll(wanted) : 480, made = 0, loops = 0;
+    int64_t n = wanted ? atoll(wanted) : 240, made = 0, loops = 0;
     static const gm_dtype dtypes[] = { GM_F32, GM_F32, GM_F64, GM_BF16, GM_F16 };
     for (uint64_t seed = 1; made < n; seed++, made += PER_PROGRAM)
         compare((program){ seed * 7919, PER_PROGRAM, dtypes[seed % 5], seed % 3 == 0 }, &loops);
