@@ -28,7 +28,7 @@ static gm_module *last_layer(void) {
 static gm_module *new_net(const char *name) {
     gm_seed(1);
     if (!strcmp(name, "mlp")) return gm_sequential(gm_nn_linear(784, 128), gm_nn_relu(), gm_nn_linear(128, 10));
-    if (!strcmp(name, "lenet")) 
+    if (!strcmp(name, "lenet"))
         return gm_sequential(gm_nn_conv2d(1, 32, .kernel = 3, .padding = 1), gm_nn_relu(), gm_nn_max_pool2d(2),
                              gm_nn_conv2d(32, 64, .kernel = 3, .padding = 1), gm_nn_relu(), gm_nn_max_pool2d(2),
                              gm_nn_flatten(), gm_nn_linear(3136, 128), gm_nn_relu(), gm_nn_linear(128, 10));
