@@ -1,5 +1,5 @@
-/* bench_call.c: calls of a compiled function on 8 floats, beside the function itself: nanoseconds of CPU time, the least of
- * rounds, for functions that become 0, 21 and 41 kernels. */
+/* bench_call.c: calls of a compiled function on 8 floats, beside the function: nanoseconds of CPU time, the
+ * least of rounds, for functions that become 0, 21 and 41 kernels. */
 #include "gemel/gemel.h"
 #include "measure.h"
 
@@ -40,7 +40,8 @@ int main(void) {
         gm_jit_wait(f);
         gm_call(f, x);
         double compiled = least(f, NULL, x), eager = least(NULL, &length, x);
-        printf("%3lld kernels: %6.0f ns, eager %6.0f ns\n", (long long)gm_jit_statistics(f).last_kernels, compiled, eager);
+        printf("%3lld kernels: %6.0f ns, eager %6.0f ns\n", (long long)gm_jit_statistics(f).last_kernels, compiled,
+               eager);
     }
     return gm_exit_status();
 }

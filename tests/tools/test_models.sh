@@ -13,6 +13,8 @@ expect 0 out 'x.png' sample --data "$data" --index 1 --out "$work/x.png"
 for model in lenet lstm mlp resnet18 resnet50 vit_tiny; do
     file=$work/$model.safetensors
     expect 0 out '^epoch 1: ' train --model $model --data "$data" --epochs 1 --batch-size 4 --quiet --out "$file"
+    expect 0 out '^epoch 1: ' train --model $model --data "$data" --epochs 1 --batch-size 4 --quiet --out "$work/same" --compile
+    check 'cmp "$file" "$work/same"' # a compiled step has the bits of an eager one
     expect 0 out 'accuracy .* on 4 images' eval "$file" --data "$data"
     expect 0 out '%' predict "$file" "$work/x.png" --top 1
     expect 0 out 'weight' inspect "$file"

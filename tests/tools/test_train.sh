@@ -89,6 +89,11 @@ rates '1 1 1 1' --schedule plateau
 expect 0 out '^epoch 2: ' train --model mlp --data "mnist:$data" --optimizer rmsprop --momentum 0.9 --clip 1 --clip-value 0.5 \
     --ema 0.9 --warmup-epochs 0.5 --patience 2 --keep-best --label-smoothing 0.1 --accumulate 4 --epochs 2 --quiet
 check '[ ! -s "$work/err" ]'
+for words in '' --compile; do # the same bytes, whatever goes with a step
+    expect 0 out '^epoch 2: ' train --model lenet --data "mnist:$data" --clip 1 --clip-value 0.5 --ema 0.9 --warmup-epochs 0.5 \
+        --label-smoothing 0.1 --accumulate 4 --epochs 2 --quiet --out "$work/step$words" $words
+done
+check 'cmp "$work/step" "$work/step--compile"'
 expect 0 out '^epoch 2: ' train --model mlp --data "mnist:$data" --swa --optimizer sgd --nesterov --epochs 2
 expect 2 err 'unknown flag --gama; did you mean --gamma?' train --gama 1
 expect 2 err 'did you mean "multistep"' train --schedule mulistep
