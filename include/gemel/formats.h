@@ -32,8 +32,9 @@ GM_API gm_pack *gm_safetensors_metadata(const char *path);
  * metadata that loading understands. Errors: DTYPE (strings, complex128), VALUE (names that are not UTF-8), IO. */
 GM_API bool gm_save_safetensors(gm_pack *tensors, gm_pack *metadata, const char *path);
 
-/* `metadata`: texts that the file carries. */
-typedef struct { size_t size; gm_pack *metadata; } gm_save_args;
+/* `metadata`: texts that the file carries. `inputs`: an example of each input; with it the file carries the net's
+ * graph, too (gm_inference_graph): gm_graph_load reads it where the net's own code is not at hand. */
+typedef struct { size_t size; gm_pack *metadata, *inputs; } gm_save_args;
 /* Write a net's state dict as the safetensors file `path`, whole or not at all. Errors as above. */
 GM_API bool gm_save_with(gm_module *net, const char *path, const gm_save_args *args);
 GM_API bool gm_save(gm_module *net, const char *path);
@@ -41,6 +42,16 @@ GM_API bool gm_save(gm_module *net, const char *path);
  * gm_load_state_dict; IO, FORMAT. */
 GM_API bool gm_load_weights_with(gm_module *net, const char *path, const gm_load_state_dict_args *args);
 GM_API bool gm_load_weights(gm_module *net, const char *path);
+
+/* Write a graph and the tensors that it uses: a file that gm_graph_load, `gemel run` and every reader of safetensors
+ * take. Names: gm_graph_name. Errors as gm_save_safetensors. */
+GM_API bool gm_graph_save_with(gm_graph *g, const char *path, const gm_save_args *args);
+GM_API bool gm_graph_save(gm_graph *g, const char *path);
+/* The graph of such a file, of gm_save(net, path, .inputs = in) or of `gemel train`, over the file's tensors. Errors:
+ * IO; FORMAT for a file without a graph; those of gm_graph_parse. */
+GM_API gm_graph *gm_graph_load(const char *path);
+/* The metadata by which a file has a graph, with `more` (may be NULL). */
+GM_API gm_pack *gm_graph_metadata(gm_graph *g, gm_pack *more);
 
 /* ---- Data sets as they are published ----------------------------------------------------------------------------- */
 
@@ -111,6 +122,8 @@ GM_API gm_tensor *gm_load_png(const char *path, int32_t channels);
 #else
 #  define gm_save(...) gm__save(__VA_ARGS__, .size = sizeof(gm_save_args))
 #  define gm__save(net, path, ...) gm_save_with(net, path, &(gm_save_args){ __VA_ARGS__ })
+#  define gm_graph_save(...) gm__graph_save(__VA_ARGS__, .size = sizeof(gm_save_args))
+#  define gm__graph_save(g, path, ...) gm_graph_save_with(g, path, &(gm_save_args){ __VA_ARGS__ })
 #  define gm_load_weights(...) gm__load_weights(__VA_ARGS__, .size = sizeof(gm_load_state_dict_args))
 #  define gm__load_weights(net, path, ...) gm_load_weights_with(net, path, &(gm_load_state_dict_args){ __VA_ARGS__ })
 #  define gm_load_csv(...) gm__load_csv(__VA_ARGS__, .size = sizeof(gm_load_csv_args))

@@ -63,11 +63,6 @@ enum { GM_NOT_MAPPED = -1000 };
 typedef struct { size_t size; const int32_t *in_axes; int32_t n_axes, out_axis; } gm_vmap_args;
 GM_API gm_fn *gm_vmap_with(gm_fn *f, const gm_vmap_args *args);
 
-/* f, but what it computes on the way is not kept for gradients: the backward pass runs f again, with the same random
- * numbers and without its effects (assignments, printing). The same bits for less memory. What f assigns it must not
- * read. */
-GM_API gm_fn *gm_remat(gm_fn *f);
-
 /* ---- Recordings -------------------------------------------------------------------------------------------------- */
 
 /* The graph of f for inputs of these shapes and dtypes; values are not looked at. */
@@ -83,6 +78,8 @@ GM_API bool gm_graph_input(const gm_graph *g, int64_t i, gm_graph_port *p);
 GM_API bool gm_graph_output(const gm_graph *g, int64_t i, gm_graph_port *p);
 /* Run it in eager mode: inputs in order, of the graph's shapes and dtypes; outputs by their names. */
 GM_API gm_pack *gm_graph_run(gm_graph *g, gm_pack *in);
+/* The graph for the batch that these inputs have; g itself if it is for one batch only. Errors as gm_graph_run's. */
+GM_API gm_graph *gm_graph_for(gm_graph *g, gm_pack *in);
 /* The graph as a function, for gm_jit and every other transform. */
 GM_API gm_fn *gm_graph_function(gm_graph *g);
 
@@ -101,6 +98,8 @@ GM_API void gm_modes_changed(void);
 /* The graph in a form to read, a line per node; gm_graph_parse makes the same graph of it. Valid until the graph's next
  * text is asked for, or its end. */
 GM_API const char *gm_graph_text(gm_graph *g);
+/* The graph for GraphViz (`dot -Tsvg`). Lives as the text does. */
+GM_API const char *gm_graph_dot(gm_graph *g);
 /* Names for the tensors that the graph uses: those under which they are in the pack, gm_state_dict(net) for one. Others
  * are called "t0", "t1" ... */
 GM_API bool gm_graph_name(gm_graph *g, gm_pack *tensors);
@@ -153,6 +152,11 @@ GM_API gm_jit_stats gm_jit_statistics(gm_fn *f);
  * by the system's compiler (docs/kernel_cache.md); then these take over, with the same bits. Wait for that now. False,
  * without an error, if there is a program that has none: there is no compiler, or nothing in it can be one loop. */
 GM_API bool gm_jit_wait(gm_fn *f);
+
+/* Of the program that a graph for one batch becomes: calls of kernels; bytes of its arena; the largest sum of buffers
+ * in use at once. Nothing is computed. */
+typedef struct { int64_t kernels, arena_bytes, live_bytes, reserved[5]; } gm_plan_info;
+GM_API bool gm_graph_plan(gm_graph *g, gm_plan_info *info);
 
 #ifdef __cplusplus
 }

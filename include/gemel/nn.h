@@ -111,6 +111,14 @@ GM_API bool gm_load_state_dict(gm_module *net, gm_pack *values);
  * at once. */
 GM_API gm_fn *gm_functional(gm_module *net);
 
+/* ---- A net as a graph -------------------------------------------------------------------------------------------- */
+
+/* What the net computes in evaluation mode, recorded for every batch (gemel/graph.h); `in` has an example of each
+ * input:
+ * {"x"} for a net with a forward, whose result is "y". Parameters and buffers have their names. Training modes are left
+ * as they were. */
+GM_API gm_graph *gm_inference_graph(gm_module *net, gm_pack *in);
+
 /* ---- Looking at a net -------------------------------------------------------------------------------------------- */
 
 /* `dtype` of the input of zeros: f32 unless given. `in`: inputs for gm_apply, in place of that. */

@@ -6,6 +6,7 @@
 #ifndef GEMEL_WATCH_H
 #define GEMEL_WATCH_H
 
+#include "graph.h"
 #include "tensor.h"
 
 #ifdef __cplusplus
@@ -63,6 +64,10 @@ GM_API bool gm_events_hparams(gm_events *events, const gm_hparam *params, int64_
  * expression, in one frame. Charts that follow each other with the same category share a section. */
 typedef struct { const char *category, *title, *tag_pattern; } gm_chart;
 GM_API bool gm_events_charts(gm_events *events, const gm_chart *charts, int64_t n);
+
+/* A graph, for the tab "graphs": a box for each call, named by its module's path and the number of its first result
+ * ("layer1/0/conv_12" makes %12 of the graph's text), and for each input and tensor. One per folder is shown. */
+GM_API bool gm_events_graph(gm_events *events, gm_graph *g);
 
 /* ---- Progress ------------------------------------------------------------------------------------------------
  * On a terminal one line at the bottom of standard error, drawn anew in place; log lines pass above it. Elsewhere (a

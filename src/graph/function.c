@@ -176,16 +176,31 @@ gm_graph *gm_trace_graph(gm_fn *f, gm_pack *in) {
     return g;
 }
 
-gm_pack *gm_graph_run(gm_graph *g, gm_pack *in) {
-    if (!gm__graph_check(g, "graph_run")) return NULL;
-    gm_scope s = gm_scope_open();
+/* The graph for these inputs, and they themselves in list[], freed by the caller. */
+static gm_graph *fn_graph_for(gm_graph *g, gm_pack *in, gm_tensor ***list) {
     gm_pack *flat = gm_pack_flatten(in);
     if (gm_ok() && gm_pack_count(flat) != g->n_in)
         gm_fail(GM_ERROR_VALUE, "graph_run: %lld inputs, %lld are taken", (long long)gm_pack_count(flat),
                 (long long)g->n_in);
-    gm_tensor **list = gm_ok() ? gm_alloc((size_t)(g->n_in + 1) * sizeof *list) : NULL;
-    for (int64_t i = 0; list && i < g->n_in; i++) list[i] = gm_pack_at(flat, i);
-    gm_graph *now = list ? gm__graph_for(g, list) : NULL;
+    *list = gm_ok() ? gm_alloc((size_t)(g->n_in + 1) * sizeof **list) : NULL;
+    for (int64_t i = 0; *list && i < g->n_in; i++) (*list)[i] = gm_pack_at(flat, i);
+    return *list ? gm__graph_for(g, *list) : NULL;
+}
+
+gm_graph *gm_graph_for(gm_graph *g, gm_pack *in) {
+    gm_tensor **list = NULL;
+    if (!gm__graph_check(g, "graph_for")) return NULL;
+    gm_scope s = gm_scope_open();
+    gm_graph *now = fn_graph_for(g, in, &list);
+    gm_free(list);
+    return gm_return(&s, now);
+}
+
+gm_pack *gm_graph_run(gm_graph *g, gm_pack *in) {
+    gm_tensor **list = NULL;
+    if (!gm__graph_check(g, "graph_run")) return NULL;
+    gm_scope s = gm_scope_open();
+    gm_graph *now = fn_graph_for(g, in, &list);
     gm_pack *out = now ? gm__graph_evaluate(now, list) : NULL;
     gm_free(list);
     return gm_return(&s, out);

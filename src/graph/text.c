@@ -156,7 +156,6 @@ static int text_items(const gm_attr *a, const char *at) {
 
 static void text_attr(const text_writer *w, const gm_attr *a) {
     const char *at = (const char *)w->node->attrs + a->offset;
-    gm__builder_format(w->b, "%s=", a->name);
     if (!gm__attr_is_list(a)) {
         text_item(w, a, at);
         return;
@@ -192,8 +191,17 @@ static void text_attrs(const text_writer *w, bool first) {
         if (text_is_default(a, w->node->attrs, defaults)) continue;
         if (!first) gm__builder_add(w->b, ", ");
         first = false;
+        gm__builder_format(w->b, "%s=", a->name);
         text_attr(w, a);
     }
+}
+
+bool gm__text_attr(gm__builder *b, const gm_graph *g, const gm__node *n, const gm_attr *a) {
+    _Alignas(16) char defaults[GM__ATTRS_MAX];
+    if (a->kind == GM_ATTR_OBJECT || !gm__attr_defaults(n->op, n->op->version, defaults)) return false;
+    if (text_is_default(a, n->attrs, defaults)) return false;
+    text_attr(&(text_writer){ b, g, n, 0 }, a);
+    return true;
 }
 
 /* ---- lines ---- */

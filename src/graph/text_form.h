@@ -16,6 +16,8 @@ bool gm__graph_word(char c);
 bool gm__attr_defaults(const gm_op *op, int32_t version, void *room);
 /* "f32[B, 3] channels_last" */
 void gm__text_type(gm__builder *b, const gm_graph *g, int32_t v);
+/* The value of an attribute: "[1, 2]". False if it is an object, or what a text leaves out. */
+bool gm__text_attr(gm__builder *b, const gm_graph *g, const gm__node *n, const gm_attr *a);
 /* The text of b becomes g's, which owns it; NULL, and b is freed, after an error. */
 const char *gm__graph_keep_text(gm_graph *g, gm__builder *b);
 

@@ -232,6 +232,30 @@ class ConvertedEvents(unittest.TestCase):
         self.assertEqual((width, height, png[1:4]), (b"83", b"61", b"PNG"))
 
 
+class Graph(unittest.TestCase):
+    """The graph, as TensorFlow's own message."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.nodes = {node.name: node for node in accumulate("main").Graph().node}
+
+    def test_nodes(self):
+        tensors = {"x", "0/0/weight", "0/0/bias", "2/weight", "2/bias"}
+        self.assertEqual({n for n in self.nodes if self.nodes[n].op in ("Tensor", "Input")}, tensors)
+        self.assertEqual({n for n in self.nodes if self.nodes[n].op == "Output"}, {"output/logits", "output/largest"})
+        self.assertEqual(list(self.nodes["0/0/conv_3"].input), ["x", "0/0/weight", "0/0/bias"])
+        self.assertEqual(list(self.nodes["0/1/relu_4"].input), ["0/0/conv_3"])
+        for node in self.nodes.values():
+            for name in node.input:
+                self.assertIn(name.split(":")[0], self.nodes)
+
+    def test_attributes(self):
+        conv = self.nodes["0/0/conv_3"].attr
+        self.assertEqual(conv["stride"].s, b"[1, 1, 1]")
+        (shape,) = conv["_output_shapes"].list.shape
+        self.assertEqual([dim.size for dim in shape.dim], [-1, 4, 6, 6])
+
+
 class Server:
     """A TensorBoard on a port of its own."""
 
@@ -330,6 +354,11 @@ class Tabs:
     def test_resumed(self):
         points = self.server.get("/data/plugin/scalars/scalars", run="resumed", tag="loss")
         self.assertEqual([p[2] for p in points], [100, 101, 102, 103, 104, 205, 206, 207])
+
+    def test_graph(self):
+        self.assertTrue(self.server.get("/data/plugin/graphs/info")["main"]["run_graph"])
+        text = self.server.get("/data/plugin/graphs/graph", run="main", raw=True).decode()
+        self.assertIn('name: "0/0/conv_3"', text)
 
 
 class PlainLoader(Tabs, unittest.TestCase):

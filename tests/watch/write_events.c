@@ -1,5 +1,5 @@
 /* write_events DIR: writes the event files that test_tensorboard.py reads, through the public headers alone. */
-#include <gemel/watch.h>
+#include <gemel/gemel.h>
 
 #include <math.h>
 #include <stdio.h>
@@ -91,6 +91,22 @@ static void write_resumed(const char *root) {
     for (int step = 5; step < 8; step++) gm_events_scalar(second, "loss", step, 200 + step);
 }
 
+static gm_pack *two_layers(void *env, gm_pack *in) {
+    gm_module *net = env;
+    gm_tensor *h = gm_forward(net, gm_get(in, "x"));
+    return GM_PACK({ "logits", h, NULL }, { "largest", gm_max_dim(h, 1, false), NULL });
+}
+
+static void write_graph(gm_events *e) {
+    GM_SCOPE(s);
+    gm_module *net = gm_sequential(gm_sequential(gm_nn_conv2d(1, 4, .kernel = 3), gm_nn_relu()), gm_nn_flatten(),
+                                   gm_nn_linear(4 * 6 * 6, 3));
+    gm_pack *in = GM_PACK({ "x", gm_zeros(GM_SHAPE(2, 1, 8, 8), GM_F32), NULL });
+    gm_graph *g = gm_trace_any_batch(gm_function(two_layers, net), in);
+    gm_graph_name(g, gm_state_dict(net));
+    gm_events_graph(e, g);
+}
+
 int main(int argc, char **argv) {
     if (argc != 2) return 2;
     char dir[1000];
@@ -101,6 +117,7 @@ int main(int argc, char **argv) {
     write_images(e);
     write_tensors(e);
     write_texts(e);
+    write_graph(e);
     write_trial(argv[1], "trial-a", 0.01, false);
     write_trial(argv[1], "trial-b", 0.1, true);
     write_resumed(argv[1]);

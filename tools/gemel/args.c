@@ -67,6 +67,9 @@ static int take_flag(cli_args *args, int argc, char **argv, int *i) {
     const char *value = equals ? equals + 1 : *i + 1 < argc ? argv[++*i] : "";
     if (!*value) return cli_usage(args, "--%s needs a value: %s", f->name, f->value);
     args->values[flag] = value;
+    if (args->n_given == CLI_MAX_GIVEN) return cli_usage(args, "over %d flags", CLI_MAX_GIVEN);
+    args->given[args->n_given].flag = flag;
+    args->given[args->n_given++].value = value;
     return CLI_OK;
 }
 
@@ -117,6 +120,15 @@ const char *cli_text(const cli_args *args, const char *flag, const char *otherwi
         abort();
     }
     return args->values[i] ? args->values[i] : otherwise;
+}
+
+const char *cli_next(const cli_args *args, const char *flag, int *at) {
+    int wanted = find_flag(args->command, flag, strlen(flag));
+    while (*at < args->n_given) {
+        int i = (*at)++;
+        if (args->given[i].flag == wanted) return args->given[i].value;
+    }
+    return NULL;
 }
 
 bool cli_on(const cli_args *args, const char *flag) { return cli_text(args, flag, NULL) != NULL; }

@@ -15,7 +15,7 @@
 #include <gemel/base.h>
 
 enum { CLI_OK = 0, CLI_FAILURE = 1, CLI_USAGE = 2, CLI_INTERRUPTED = 130 };
-enum { CLI_MAX_FLAGS = 64 };
+enum { CLI_MAX_FLAGS = 64, CLI_MAX_GIVEN = 256 };
 
 /* One flag. `value` is the word that --help shows for its value, which is not empty; NULL for a switch. Lists end with
  * { 0 }. */
@@ -36,6 +36,8 @@ typedef struct {
 struct cli_args {
     const cli_command *command;
     const char *values[CLI_MAX_FLAGS]; /* by the flag's place; NULL: not given; "" for a switch that is on */
+    struct { int flag; const char *value; } given[CLI_MAX_GIVEN]; /* in the order of the command line */
+    int n_given;
     char **operands; /* the front of argv: those that were read leave their places to them */
     int n_operands;
     bool bad; /* a value was wrong and has been reported: return CLI_USAGE */
@@ -44,6 +46,9 @@ struct cli_args {
 /* The value of a flag, or `otherwise` where it is not given. Names that the record lacks are a defect: they abort. */
 const char *cli_text(const cli_args *args, const char *flag, const char *otherwise);
 bool cli_on(const cli_args *args, const char *flag);
+/* The values of a flag that may be given several times, one after the other: NULL behind the last. *at is 0 at first.
+ */
+const char *cli_next(const cli_args *args, const char *flag, int *at);
 /* A number between `low` and `high`. Anything else is reported, sets args->bad and gives `otherwise`. */
 int64_t cli_int(cli_args *args, const char *flag, int64_t otherwise, int64_t low, int64_t high);
 double cli_real(cli_args *args, const char *flag, double otherwise, double low, double high);

@@ -1,15 +1,23 @@
-/* inspect.c: `gemel inspect`: the metadata and tensors of a safetensors file. */
+/* inspect.c: `gemel inspect`: the metadata, inputs, outputs and tensors of a safetensors file, or its graph. */
 #include <stdio.h>
+#include <string.h>
 
 #include "command.h"
 #include "model.h"
 
-static const cli_flag inspect_flags[] = { { "json", NULL, "print one JSON object" }, { 0 } };
+static const cli_flag inspect_flags[] = {
+    { "json", NULL, "print one JSON object" },
+    { "graph", NULL, "print the graph as text (docs/graphs.md)" },
+    { "dot", NULL, "print the graph for GraphViz" },
+    { 0 },
+};
 
+/* The graph's text has a flag of its own. */
 static void print_metadata(gm_pack *p, bool json) {
-    for (int64_t i = 0; i < gm_pack_count(p); i++) {
+    for (int64_t i = 0, n = 0; i < gm_pack_count(p); i++) {
         const char *name = gm_pack_name(p, i), *text = gm_string_at(gm_pack_at(p, i), 0);
-        if (json) printf(i ? ", " : ""), cli_json_string(name), printf(": ");
+        if (!strcmp(name, "gemel.graph")) continue;
+        if (json) printf(n++ ? ", " : ""), cli_json_string(name), printf(": ");
         else printf("%s: ", name);
         cli_json_string(text);
         if (!json) printf("\n");
@@ -34,13 +42,49 @@ static int64_t print_tensors(gm_pack *p, bool json) {
     return elements;
 }
 
+/* Sizes that depend on the batch are -1 in JSON, B else. */
+static void print_port(const gm_graph_port *p, bool json) {
+    if (json) printf("%s{\"name\": ", p->number ? ", " : ""), cli_json_string(p->name), printf(", \"shape\": [");
+    else printf("%s %s[", p->name, gm_dtype_name(p->dtype));
+    for (int k = 0; k < p->shape.n; k++) {
+        printf(k ? ", " : "");
+        if (p->shape.d[k] < 0 && !json) printf("B");
+        else printf("%lld", (long long)p->shape.d[k]);
+    }
+    if (json) printf("], \"dtype\": \"%s\"}", gm_dtype_name(p->dtype));
+    else printf("]\n");
+}
+
+static void print_ports(const gm_graph *g, bool json) {
+    gm_graph_port p;
+    if (json) printf(", \"inputs\": [");
+    for (int64_t i = 0; g && gm_graph_input(g, i, &p); i++) {
+        if (!json) printf("input ");
+        print_port(&p, json);
+    }
+    if (json) printf("], \"outputs\": [");
+    for (int64_t i = 0; g && gm_graph_output(g, i, &p); i++) {
+        if (!json) printf("output ");
+        print_port(&p, json);
+    }
+    if (json) printf("]");
+}
+
 static int inspect_run(cli_args *args) {
-    bool json = cli_on(args, "json");
-    gm_pack *metadata = gm_safetensors_metadata(args->operands[0]), *tensors = gm_load_safetensors(args->operands[0]);
+    const char *path = args->operands[0];
+    bool json = cli_on(args, "json"), text = cli_on(args, "graph"), dot = cli_on(args, "dot");
+    if (json + text + dot > 1) return cli_usage(args, "one of --json, --graph and --dot");
+    gm_pack *metadata = gm_safetensors_metadata(path), *tensors = gm_load_safetensors(path);
     if (!metadata || !tensors) return CLI_FAILURE;
+    bool model = gm_pack_has(metadata, "gemel.graph") && !gm_pack_has(tensors, "fit.at"); /* no run to go on with */
+    gm_graph *g = text || dot || model ? gm_graph_load(path) : NULL;
+    if (!gm_ok()) return CLI_FAILURE;
+    if (text || dot) return fputs(text ? gm_graph_text(g) : gm_graph_dot(g), stdout), CLI_OK;
     if (json) printf("{\"metadata\": {");
     print_metadata(metadata, json);
-    if (json) printf("}, \"tensors\": [");
+    if (json) printf("}");
+    print_ports(g, json);
+    if (json) printf(", \"tensors\": [");
     int64_t elements = print_tensors(tensors, json);
     printf(json ? "], \"elements\": %lld}\n" : "%lld elements\n", (long long)elements);
     return CLI_OK;
@@ -48,10 +92,11 @@ static int inspect_run(cli_args *args) {
 
 const cli_command command_inspect = {
     .name = "inspect",
-    .summary = "List the tensors and metadata of a safetensors file",
+    .summary = "List the metadata, inputs, outputs and tensors of a safetensors file, or show its graph",
     .operands = "FILE",
     .min_operands = 1,
     .max_operands = 1,
     .flags = inspect_flags,
+    .notes = "B is a size that depends on the batch; --json says -1.",
     .run = inspect_run,
 };

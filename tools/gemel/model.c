@@ -1,6 +1,7 @@
 /* model.c: models by name, and the metadata by which a model file can be used without its training program:
  *     gemel.model           the name in the zoo
  *     gemel.input           sizes of an example, without the batch: "3 224 224"
+ *     gemel.graph           the net as a graph (docs/graphs.md): `gemel run`
  *     gemel.classes         a name on each line
  *     gemel.scaling         "MEAN STD": what pixels are scaled by, after they are divided by 255
  *     gemel.resize          "cover": pictures are resized until they cover the input, and the middle is cut out
@@ -66,8 +67,15 @@ static void set_columns(gm_pack *p, const data_form *form) {
     gm_pack_set_text(p, "gemel.missing", missing);
 }
 
-gm_pack *model_metadata(const char *name, const data_form *form) {
-    gm_pack *p = gm_pack_new();
+gm_graph *model_graph(gm_module *net, gm_shape example) {
+    gm_shape input = { .n = example.n + 1, .d = { 1 } };
+    memcpy(input.d + 1, example.d, (size_t)example.n * sizeof *input.d);
+    gm_pack *in = GM_PACK({ "x", gm_zeros(input, GM_F32), NULL });
+    return in ? gm_inference_graph(net, in) : NULL;
+}
+
+gm_pack *model_metadata(gm_module *net, const char *name, const data_form *form) {
+    gm_pack *p = net ? gm_graph_metadata(model_graph(net, form->input), NULL) : NULL;
     if (!p) return NULL;
     gm_pack_set_text(p, "gemel.model", name);
     set_input(p, form->input);
@@ -83,7 +91,7 @@ gm_pack *model_metadata(const char *name, const data_form *form) {
 
 bool model_save(gm_module *net, const char *name, const data_form *form, const char *path) {
     GM_SCOPE(s);
-    return gm_save_safetensors(gm_state_dict(net), model_metadata(name, form), path);
+    return gm_save_safetensors(gm_state_dict(net), model_metadata(net, name, form), path);
 }
 
 /* ---- reading ---- */

@@ -15,7 +15,9 @@ typedef struct {
     data_form form;
     int64_t classes;
 } model_file;
-gm_pack *model_metadata(const char *name, const data_form *form);
+/* What the net computes, of examples of this size with a batch in front. */
+gm_graph *model_graph(gm_module *net, gm_shape example);
+gm_pack *model_metadata(gm_module *net, const char *name, const data_form *form);
 bool model_save(gm_module *net, const char *name, const data_form *form, const char *path);
 bool model_load(model_file *f, const char *path);
 

@@ -156,6 +156,14 @@ static bool set_up(train_job *j, const recipe *r, cli_args *args, int model) {
     return gm_ok();
 }
 
+/* For the tab "Graphs", in a file of its own. */
+static bool log_graph(const train_job *j, const char *logdir) {
+    if (!logdir) return true;
+    GM_SCOPE(s);
+    gm_events *log = gm_events_open(logdir, .suffix = ".graph");
+    return gm_events_graph(log, model_graph(j->net, j->form.input)) && gm_events_close(log);
+}
+
 static bool fit(const train_job *j, const recipe *r, cli_args *args) {
     bool by_steps;
     int64_t n = gm_dataset_count(j->train);
@@ -179,7 +187,7 @@ static bool fit(const train_job *j, const recipe *r, cli_args *args) {
                   .patience = r->patience, .keep_best = r->keep_best, .logdir = cli_text(args, "logdir", NULL),
                   .csv_log = cli_text(args, "csv", NULL), .checkpoint_dir = cli_text(args, "checkpoint-dir", NULL),
                   .checkpoint_steps = cli_int(args, "checkpoint-steps", 0, 1, INT64_MAX),
-                  .resume = cli_on(args, "resume"), .metadata = model_metadata(j->name, &j->form),
+                  .resume = cli_on(args, "resume"), .metadata = model_metadata(j->net, j->name, &j->form),
                   .quiet = cli_on(args, "quiet"), .hparams = settings, .on_epoch = reporter(args));
 }
 
@@ -195,7 +203,7 @@ static int train_run(cli_args *args) {
     if (out && !can_write(out)) return cli_failure(args, "--out: cannot write %s: %s", out, strerror(errno));
     if (!read_image_size(&job.form, args) || !augment_check(args)) return CLI_USAGE;
     stop_on_signals();
-    if (!set_up(&job, &r, args, model)) return CLI_FAILURE;
+    if (!set_up(&job, &r, args, model) || !log_graph(&job, cli_text(args, "logdir", NULL))) return CLI_FAILURE;
     fit(&job, &r, args);
     if (out) save_whatever_happened(&job, out);
     return gm_ok() ? CLI_OK : CLI_FAILURE;
