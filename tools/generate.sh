@@ -4,6 +4,7 @@
 #   src/all.c       the amalgamation: one line per source file, in the order of the rooms
 #   src/ops/list.h  GM_OP(name) for every operation record, sorted by name
 #   src/compile/prelude.inc  the scalar functions as text, for emitted code: without comments
+#   src/compile/c99.inc      the kernels of exported programs, likewise
 #
 # A file is touched only where its content changes, so running this costs no rebuild.
 #   sh tools/generate.sh           write them
@@ -50,7 +51,36 @@ END
         sed -n 's/^const gm_op gm__op_\([A-Za-z0-9_]*\).*/GM_OP(\1)/p' | sort -u
 }
 
-# Headers of src/math in the order in which they are needed, comments and indentation left out, as C strings.
+# strings FILE: its text without comments and indentation, as a C string.
+strings() {
+    awk '
+        { text = text $0 "\n" }
+        END {
+            while ((at = index(text, "/*")) > 0) {
+                rest = substr(text, at + 2)
+                text = substr(text, 1, at - 1) substr(rest, index(rest, "*/") + 2)
+            }
+            n = split(text, line, "\n")
+            for (i = 1; i <= n; i++) {
+                l = line[i]
+                gsub(/^[ \t]+|[ \t]+$/, "", l)
+                gsub(/[ \t]+/, " ", l)
+                if (l == "") continue
+                if (substr(l, length(l)) == "\\") { # a line that goes on
+                    before = before substr(l, 1, length(l) - 1)
+                    continue
+                }
+                l = before l
+                before = ""
+                gsub(/"/, "\\\"", l)
+                printf "    \"%s\\n\"\n", l
+            }
+            print "    ,"
+        }
+    ' "$1"
+}
+
+# Headers of src/math in the order in which they are needed.
 prelude() {
     cat <<'END'
 /* prelude.inc: the scalar functions (src/math) as text, for emitted code. Written by tools/generate.sh. */
@@ -58,32 +88,19 @@ static const char *const prelude_text[] = {
 END
     for name in fp fma bits double2 f64_basic f64_exp f64_log f64_pow f64_trig f64_hyper f64_erf f64_gamma f32_basic \
         f32_wide f32_exp f32_log f32_trig f32_pow f32_erf f32_gamma convert; do
-        awk '
-            { text = text $0 "\n" }
-            END {
-                while ((at = index(text, "/*")) > 0) {
-                    rest = substr(text, at + 2)
-                    text = substr(text, 1, at - 1) substr(rest, index(rest, "*/") + 2)
-                }
-                n = split(text, line, "\n")
-                for (i = 1; i <= n; i++) {
-                    l = line[i]
-                    gsub(/^[ \t]+|[ \t]+$/, "", l)
-                    gsub(/[ \t]+/, " ", l)
-                    if (l == "") continue
-                    if (substr(l, length(l)) == "\\") { # a line that goes on
-                        before = before substr(l, 1, length(l) - 1)
-                        continue
-                    }
-                    l = before l
-                    before = ""
-                    gsub(/"/, "\\\"", l)
-                    printf "    \"%s\\n\"\n", l
-                }
-                print "    ,"
-            }
-        ' "src/math/$name.h"
+        strings "src/math/$name.h"
     done
+    echo "};"
+}
+
+# The kernels of exported programs, in the order of the enum in src/compile/export.h.
+kernels() {
+    cat <<'END'
+/* c99.inc: the kernels of exported programs (src/compile/c99) as text. Written by tools/generate.sh. */
+const char *const gm__c99_text[] = {
+END
+    for name in common sum dot softmax norm conv pool index optimize; do strings "src/compile/c99/$name.h"; done
+    strings src/kernels/integer.h
     echo "};"
 }
 
@@ -105,4 +122,6 @@ operations >"$work/new"
 settle src/ops/list.h
 prelude >"$work/new"
 settle src/compile/prelude.inc
+kernels >"$work/new"
+settle src/compile/c99.inc
 exit $stale

@@ -87,6 +87,10 @@ static void emit_op(gm__builder *t, const gm__node *n, const char *suffix) {
     gm__builder_format(t, ") { return (T)(%s); }\n", e->expression);
 }
 
+const char *gm__emit_text(size_t i) {
+    return i < sizeof prelude_text / sizeof *prelude_text ? prelude_text[i] : NULL;
+}
+
 static bool emit_was_before(const gm__group *groups, int64_t group, int32_t member, gm_dtype domain) {
     const gm__node *n = &groups[group].g->node[groups[group].member[member]];
     for (int64_t i = 0; i <= group; i++)

@@ -50,6 +50,8 @@ typedef struct {
 bool gm__emit_may(const gm_graph *g, const gm__node *n);
 /* The text of everything that functions of groups use. */
 void gm__emit_prelude(gm__builder *t, const gm__group *groups, int64_t n);
+/* The scalar functions (src/math) as text, piece by piece; NULL past the end. */
+const char *gm__emit_text(size_t i);
 /* The function of a group, by that name. */
 void gm__emit_group(gm__builder *t, const char *name, const gm__group *group);
 /* Additions that an element of node n costs. */

@@ -9,9 +9,12 @@
 
 #include <math.h>
 #include <stddef.h>
+#include <stdio.h>
 
-typedef struct { gm_optimizer *optimizer; } record_attrs;
-static const gm_attr record_fields[] = { GM_ATTR(record_attrs, optimizer, OBJECT), GM_ATTR_END };
+/* The class's name is there for those who write programs out: the node says what it computes. */
+typedef struct { gm_optimizer *optimizer; char rule[24]; } record_attrs;
+static const gm_attr record_fields[] = { GM_ATTR(record_attrs, optimizer, OBJECT),
+                                         GM_ATTRS(record_attrs, rule, TEXT, 24), GM_ATTR_END };
 
 /* The inputs of the node: absent states are NULL. */
 enum { RECORD_P, RECORD_G, RECORD_STEP, RECORD_STATE, RECORD_HYPER = RECORD_STATE + GM_OPTIMIZER_MAX_STATES };
@@ -49,7 +52,9 @@ static bool record_slot(gm_optimizer *o, gm__optim_slot *slot, gm_tensor *g) {
         return gm_fail(GM_ERROR_UNSUPPORTED, "step: lazy steps by rows (gm_optimizer_lazy) are not recorded");
     for (int i = 0; i < o->n_state; i++) in[RECORD_STATE + i] = slot->state[i];
     for (int k = 0; k < o->n_hyper; k++) in[RECORD_HYPER + k] = o->groups[slot->group].hyper[k];
-    return gm_op_call(&record_op, in, RECORD_HYPER + o->n_hyper, &(record_attrs){ o }, NULL, 0) >= 0;
+    record_attrs attrs = { .optimizer = o };
+    snprintf(attrs.rule, sizeof attrs.rule, "%s", o->class.name);
+    return gm_op_call(&record_op, in, RECORD_HYPER + o->n_hyper, &attrs, NULL, 0) >= 0;
 }
 
 bool gm__optim_record(gm_optimizer *o) {
