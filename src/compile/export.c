@@ -120,7 +120,9 @@ static bool export_values(gm__export *x) {
         const gm__value *value = &g->value[v];
         x->root[v] = v;
         if (gm__export_type_of(value->dtype) < 0)
-            return gm_fail(GM_ERROR_UNSUPPORTED, "export_c: a value of %s has no C99 form", gm_dtype_name(value->dtype));
+            return gm_fail(GM_ERROR_UNSUPPORTED, "export_c: %s has no C99 form: a value of %s",
+                           value->kind == GM__VALUE_NODE ? g->node[value->from].op->name : "an input or a parameter",
+                           gm_dtype_name(value->dtype));
         if (value->kind == GM__VALUE_NODE && !export_is_own(g, v)) continue;
         x->t[v] = gm_retain(export_tensor(&value->shape, value->dtype, value->stride));
         if (!x->t[v]) return false;

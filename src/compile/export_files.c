@@ -139,6 +139,7 @@ static void files_run(gm__builder *b, const gm__export *x, const gm__export_plan
     gm__builder_format(b, "\nint %s_%s", p->name, files_verb(x));
     files_parameters(b, x);
     gm__builder_add(b, bad ? " {\n    gm_bad = 0;\n" : " {\n");
+    for (int32_t i = 0; i < x->g->n_in; i++) gm__builder_format(b, "    (void)in%d;\n", i);
     gm__builder_bytes(b, x->body.text ? x->body.text : "", x->body.n);
     gm__builder_add(b, bad ? "    return gm_bad;\n}\n" : "    return 0;\n}\n");
 }
