@@ -1,8 +1,8 @@
 /* export.c: programs as C99.
  *
  * The optimised graph is walked once: each node becomes loops or a call of a kernel over pointers that are known when
- * the text is written. Buffers are placed in one arena per type, so that no memory is ever seen as two types; nothing is
- * allocated when the program runs. */
+ * the text is written. Buffers are placed in one arena per type, so that no memory is ever seen as two types; nothing
+ * is allocated when the program runs. */
 #include "../math/fp.h"
 #include "export.h"
 #include "gemel/export.h"
@@ -47,7 +47,8 @@ const char *gm__export_at(const gm__export *x, int32_t v, char out[GM__EXPORT_NA
     size_t at;
     if (!value) at = (size_t)snprintf(out, GM__EXPORT_NAME, "out%d", r - (int32_t)x->g->n_values);
     else if (value->kind == GM__VALUE_INPUT) at = (size_t)snprintf(out, GM__EXPORT_NAME, "in%d", value->from);
-    else if (value->kind == GM__VALUE_CAPTURED) at = (size_t)snprintf(out, GM__EXPORT_NAME, x->written[r] ? "s%d" : "w%d", r);
+    else if (value->kind == GM__VALUE_CAPTURED)
+        at = (size_t)snprintf(out, GM__EXPORT_NAME, x->written[r] ? "s%d" : "w%d", r);
     else at = (size_t)snprintf(out, GM__EXPORT_NAME, "v%d", r);
     if (offset) snprintf(out + at, GM__EXPORT_NAME - at, " + %" PRId64, offset);
     return out;
@@ -153,7 +154,8 @@ static bool export_check_captured(const gm__export *x) {
         if (a->kind != GM__VALUE_CAPTURED) continue;
         if (!gm__has_data(a->captured)) return false;
         for (int d = 0; d < a->shape.n; d++)
-            if (a->stride[d] < 0) return gm_fail(GM_ERROR_UNSUPPORTED, "export_c: a captured tensor that lies backwards");
+            if (a->stride[d] < 0)
+                return gm_fail(GM_ERROR_UNSUPPORTED, "export_c: a captured tensor that lies backwards");
         for (int64_t u = 0; u < g->n_values; u++)
             if (u != v && g->value[u].kind == GM__VALUE_CAPTURED && (x->written[u] || x->written[v]) &&
                 g->value[u].captured->storage == a->captured->storage)
@@ -255,7 +257,8 @@ static bool export_hash_run(gm__export *x, gm_graph *raw, gm__export_plan *p) {
     gm_tensor **kept = gm_alloc((size_t)(g->n_values + 1) * sizeof *kept);
     bool ok = kept != NULL;
     for (int64_t v = 0; ok && v < g->n_values; v++)
-        if (g->value[v].kind == GM__VALUE_CAPTURED && x->written[v]) ok = (kept[v] = gm_copy(g->value[v].captured)) != NULL;
+        if (g->value[v].kind == GM__VALUE_CAPTURED && x->written[v])
+            ok = (kept[v] = gm_copy(g->value[v].captured)) != NULL;
     gm_pack *out = ok ? gm__graph_evaluate(raw, p->in) : NULL;
     p->hash = 0xcbf29ce484222325u;
     for (int64_t i = 0; out && i < g->n_out; i++) {
@@ -276,9 +279,11 @@ static bool export_hash_run(gm__export *x, gm_graph *raw, gm__export_plan *p) {
 
 static bool export_make(gm__export *x, gm_graph *raw, gm__export_plan *p) {
     const gm_graph *g = x->g;
-    if (g->n_left) return gm_fail(GM_ERROR_UNSUPPORTED, "export_c: gradients that are left for later; take a step in f");
+    if (g->n_left)
+        return gm_fail(GM_ERROR_UNSUPPORTED, "export_c: gradients that are left for later; take a step in f");
     for (int64_t i = 0; i < g->n_in; i++)
-        if (!gm_is_contiguous(p->in[i])) return gm_fail(GM_ERROR_VALUE, "export_c: input %lld is strided", (long long)i);
+        if (!gm_is_contiguous(p->in[i]))
+            return gm_fail(GM_ERROR_VALUE, "export_c: input %lld is strided", (long long)i);
     gm__graph_written(g, x->written);
     for (int64_t v = 0; v < g->n_values; v++)
         if (x->written[v] && g->value[v].kind == GM__VALUE_INPUT)
@@ -340,7 +345,8 @@ bool gm_export_c_with(gm_fn *f, gm_pack *in, const char *dir, const gm_export_c_
     gm__export_plan p = { .dir = dir };
     if (!gm_ok() || !gm__args_take("export_c", &a, sizeof a, args)) return false;
     if (!dir || !*dir) return gm_fail(GM_ERROR_VALUE, "export_c: no directory");
-    if (a.weights < 0 || a.weights > GM_EXPORT_FILE) return gm_fail(GM_ERROR_VALUE, "export_c: weights %d", (int)a.weights);
+    if (a.weights < 0 || a.weights > GM_EXPORT_FILE)
+        return gm_fail(GM_ERROR_VALUE, "export_c: weights %d", (int)a.weights);
     p.main = a.main != 0;
     export_name(a.name, &p);
     GM_SCOPE(s);

@@ -56,8 +56,8 @@ static bool files_sizes(const gm__export *x, gm__export_plan *p) {
 /* `n` elements as the bits of a union whose other member has their type. */
 static void files_bits(gm__builder *b, const gm__export_type *t, const char *qualifier, const char *name, int64_t n,
                        const void *data) {
-    gm__builder_format(b, "static %sunion { uint%d_t bits[%" P "]; %s %s[%" P "]; } %s_data", qualifier, 8 * t->bytes, n,
-                       t->c, t->member, n, name);
+    gm__builder_format(b, "static %sunion { uint%d_t bits[%" P "]; %s %s[%" P "]; } %s_data", qualifier, 8 * t->bytes,
+                       n, t->c, t->member, n, name);
     gm__builder_add(b, data ? " = { {\n" : ";\n");
     for (int64_t i = 0; data && i < n; i++) {
         uint64_t u = 0;
@@ -124,7 +124,8 @@ static void files_state(gm__builder *b, const gm__export *x, const gm__export_pl
 static void files_load(gm__builder *b, const gm__export *x, const gm__export_plan *p) {
     int64_t at = 0;
     if (!p->file) return;
-    gm__builder_format(b, "\nvoid %s_load(const void *weights) {\n    const char *at = (const char *)weights;\n", p->name);
+    gm__builder_format(b, "\nvoid %s_load(const void *weights) {\n    const char *at = (const char *)weights;\n",
+                       p->name);
     for (int32_t v = 0; v < x->g->n_values; v++) {
         if (!files_is_captured(x, v)) continue;
         if (x->written[v]) gm__builder_format(b, "    memcpy(s%d, at + %" P ", %" P ");\n", v, at, files_bytes(x, v));
@@ -173,8 +174,8 @@ static void files_call(gm__builder *b, const gm__export *x, const gm__export_pla
 }
 
 static void files_hash_line(gm__builder *b, const char *what, int number, gm_dtype dtype, int64_t n) {
-    gm__builder_format(b, "    h = gm_hash(h, %d, %s%d, %" P ", %d);\n", dtype == GM_F32 || dtype == GM_F64, what, number, n,
-                       gm__element_bytes(dtype));
+    gm__builder_format(b, "    h = gm_hash(h, %d, %s%d, %" P ", %d);\n", dtype == GM_F32 || dtype == GM_F64, what,
+                       number, n, gm__element_bytes(dtype));
 }
 
 static void files_selftest(gm__builder *b, const gm__export *x, const gm__export_plan *p) {
@@ -209,7 +210,8 @@ static void files_main(gm__builder *b, const gm__export *x, const gm__export_pla
     const gm_graph *g = x->g;
     gm__builder_add(b, "\n#include <stdio.h>\n");
     for (int32_t i = 0; i < g->n_in; i++)
-        gm__builder_format(b, "static %s read_in%d[%" P "];\n", files_type(x, g->in[i])->c, i, files_count(&p->in[i]->shape));
+        gm__builder_format(b, "static %s read_in%d[%" P "];\n", files_type(x, g->in[i])->c, i,
+                           files_count(&p->in[i]->shape));
     if (p->file)
         gm__builder_format(b, "static union { double align; char bytes[%" P "]; } weights_data;\n",
                            p->weight_bytes ? p->weight_bytes : 1);
@@ -234,7 +236,8 @@ static void files_main(gm__builder *b, const gm__export *x, const gm__export_pla
     gm__builder_add(b, ") return 1;\n");
     for (int32_t i = 0; i < g->n_out; i++) {
         int64_t n = gm_shape_count(x->t[g->n_values + i]->shape);
-        gm__builder_format(b, "        if (fwrite(try_out%d, sizeof *try_out%d, %" P ", stdout) != %" P ") return 1;\n", i, i, n, n);
+        gm__builder_format(b, "        if (fwrite(try_out%d, sizeof *try_out%d, %" P ", stdout) != %" P ") return 1;\n",
+                           i, i, n, n);
     }
     gm__builder_add(b, g->n_in ? "    }\n}\n" : "        return fflush(stdout) ? 1 : 0;\n    }\n}\n");
 }
@@ -262,19 +265,23 @@ static const char files_begin[] =
     "#else\n#define GM_HAS_FMA 0\n#endif\n";
 
 static void files_kernels(gm__builder *b, const gm__export *x) {
-    bool common = x->used[GM__C99_COMMON][0] || x->used[GM__C99_COMMON][1] || x->used[GM__C99_DOT][0] || x->used[GM__C99_DOT][1];
+    bool common =
+        x->used[GM__C99_COMMON][0] || x->used[GM__C99_COMMON][1] || x->used[GM__C99_DOT][0] || x->used[GM__C99_DOT][1];
     if (common) gm__builder_add(b, gm__c99_text[GM__C99_COMMON]);
     for (int wide = 0; wide < 2; wide++) {
         const char *s = wide ? "f64" : "f32";
-        gm__builder_format(b, "#undef T\n#undef K\n#undef FMA\n#undef M\n#define T %s\n#define K(name) name##_%s\n"
-                           "#define FMA(a, b, c) fma_%s(a, b, c)\n#define M(f) f##_%s\n", wide ? "double" : "float", s, s, s);
+        gm__builder_format(b,
+                           "#undef T\n#undef K\n#undef FMA\n#undef M\n#define T %s\n#define K(name) name##_%s\n"
+                           "#define FMA(a, b, c) fma_%s(a, b, c)\n#define M(f) f##_%s\n",
+                           wide ? "double" : "float", s, s, s);
         for (int i = GM__C99_COMMON + 1; i < GM__C99_TEXTS; i++)
             if (x->used[i][wide]) gm__builder_add(b, gm__c99_text[i]);
     }
 }
 
 static void files_source(gm__builder *b, const gm__export *x, const gm__export_plan *p) {
-    gm__builder_format(b, "/* %s.c: written by Gemel. C99; needs nothing but this file and %s.h. */\n", p->name, p->name);
+    gm__builder_format(b, "/* %s.c: written by Gemel. C99; needs nothing but this file and %s.h. */\n", p->name,
+                       p->name);
     gm__builder_add(b, gm__emit_text(0));
     gm__builder_format(b, "#include \"%s.h\"\n", p->name);
     gm__builder_add(b, files_begin);
@@ -307,13 +314,18 @@ static void files_header(gm__builder *b, const gm__export *x, const gm__export_p
     const char *n = p->name, *u = p->upper;
     gm__builder_format(b, "/* %s.h: written by Gemel. Row-major arrays; results are written over.\n *\n", n);
     files_ports(b, x);
-    gm__builder_format(b, " *\n * Not for several threads at once: memory is static. */\n#ifndef %s_H\n#define %s_H\n"
+    gm__builder_format(b,
+                       " *\n * Not for several threads at once: memory is static. */\n#ifndef %s_H\n#define %s_H\n"
                        "#include <stdint.h>\n\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n"
-                       "#define %s_ARENA_BYTES %" P "\n#define %s_WEIGHT_BYTES %" P "\n#define %s_STATE_BYTES %" P "\n\n",
+                       "#define %s_ARENA_BYTES %" P "\n#define %s_WEIGHT_BYTES %" P "\n#define %s_STATE_BYTES %" P
+                       "\n\n",
                        u, u, u, p->arena_bytes, u, p->weight_bytes, u, p->state_bytes);
     if (p->file)
-        gm__builder_format(b, "/* First: the bytes of %s.weights, at an address that is a multiple of 8. They stay yours and\n"
-                           " * must stay there. */\nvoid %s_load(const void *weights);\n", n, n);
+        gm__builder_format(
+            b,
+            "/* First: the bytes of %s.weights, at an address that is a multiple of 8. They stay yours and\n"
+            " * must stay there. */\nvoid %s_load(const void *weights);\n",
+            n, n);
     gm__builder_format(b, "/* 0, or 1 where an index or a label is out of range. */\nint %s_%s", n, files_verb(x));
     files_parameters(b, x);
     gm__builder_format(b, ";\n/* 0 if the recorded input gives the recorded bits%s. */\nint %s_selftest(void);\n",
@@ -326,17 +338,23 @@ static void files_header(gm__builder *b, const gm__export *x, const gm__export_p
 
 static void files_readme(gm__builder *b, const gm__export *x, const gm__export_plan *p) {
     const char *n = p->name;
-    gm__builder_format(b, "# %s\n\nC99 source, written by Gemel. `%s_%s` in `%s.h` computes the bits that the library computes,\n"
-                       "with any compiler, at any level of optimisation.\n\n    cc -std=c99 -O3 -march=native -c %s.c\n", n, n,
-                       files_verb(x), n, n);
+    gm__builder_format(
+        b,
+        "# %s\n\nC99 source, written by Gemel. `%s_%s` in `%s.h` computes the bits that the library computes,\n"
+        "with any compiler, at any level of optimisation.\n\n    cc -std=c99 -O3 -march=native -c %s.c\n",
+        n, n, files_verb(x), n, n);
     if (p->main)
-        gm__builder_format(b, "    cc -std=c99 -O3 -march=native %s.c -o %s -lm\n    ./%s%s%s --selftest\n    ./%s%s%s <inputs.raw "
-                           ">results.raw\n", n, n, n, p->file ? " " : "", p->file ? n : "", n, p->file ? " " : "",
-                           p->file ? n : "");
-    gm__builder_format(b, "\nLink with -lm. Never -ffast-math. On 32-bit x86: -msse2 -mfpmath=sse.\n\n"
+        gm__builder_format(
+            b,
+            "    cc -std=c99 -O3 -march=native %s.c -o %s -lm\n    ./%s%s%s --selftest\n    ./%s%s%s <inputs.raw "
+            ">results.raw\n",
+            n, n, n, p->file ? " " : "", p->file ? n : "", n, p->file ? " " : "", p->file ? n : "");
+    gm__builder_format(b,
+                       "\nLink with -lm. Never -ffast-math. On 32-bit x86: -msse2 -mfpmath=sse.\n\n"
                        "- arena: %" P " bytes, static\n- weights: %" P " bytes, %s\n- state: %" P " bytes\n\n"
-                       "`%s_selftest()` returns 0 where the recorded input gives the recorded bits.\n", p->arena_bytes,
-                       p->weight_bytes, p->file ? "in the file beside the source, given to the load function" : "in the source",
+                       "`%s_selftest()` returns 0 where the recorded input gives the recorded bits.\n",
+                       p->arena_bytes, p->weight_bytes,
+                       p->file ? "in the file beside the source, given to the load function" : "in the source",
                        p->state_bytes, n);
 }
 
@@ -345,7 +363,8 @@ static void files_readme(gm__builder *b, const gm__export *x, const gm__export_p
 enum { FILES_MAX = 4 };
 typedef struct { gm__save *file[FILES_MAX]; int n; } files_open;
 
-static bool files_add(files_open *o, const gm__export_plan *p, const char *name, const char *ending, const gm__builder *b) {
+static bool files_add(files_open *o, const gm__export_plan *p, const char *name, const char *ending,
+                      const gm__builder *b) {
     char path[4096];
     if (snprintf(path, sizeof path, "%s/%s%s", p->dir, name, ending) >= (int)sizeof path)
         return gm_fail(GM_ERROR_VALUE, "export_c: the path is too long");

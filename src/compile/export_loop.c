@@ -179,7 +179,8 @@ static bool loop_unslice(gm__export *x, const gm__node *n) {
     memcpy(stride, y->stride, sizeof stride);
     stride[dim] *= gm__export_i64(n, "step", 0);
     loop_copy(x, &y->shape, n->out, 0, NULL, -1, 0, 0);
-    loop_copy(x, &x->t[n->in[0]]->shape, n->out, gm__export_i64(n, "start", 0) * y->stride[dim], stride, n->in[0], 0, 0);
+    loop_copy(x, &x->t[n->in[0]]->shape, n->out, gm__export_i64(n, "start", 0) * y->stride[dim], stride, n->in[0], 0,
+              0);
     return true;
 }
 
@@ -252,8 +253,8 @@ static void loop_define(gm__export *x, const gm__node *n, gm_dtype domain) {
     const char *wraps = gm_is_float(domain) ? NULL : loop_wrapping(n->op->name);
     for (int32_t i = 0; i < x->node; i++)
         if (x->op_used[i] && x->g->node[i].op == n->op && loop_domain(x, &x->g->node[i]) == domain) return;
-    gm__builder_format(&x->ops, "#undef T\n#undef U\n#undef M\n#define T %s\n#define U u%s\n#define M(f) f##_%s\n", t->c,
-                       t->c, t->suffix);
+    gm__builder_format(&x->ops, "#undef T\n#undef U\n#undef M\n#define T %s\n#define U u%s\n#define M(f) f##_%s\n",
+                       t->c, t->c, t->suffix);
     gm__builder_format(&x->ops, "GM_INLINE T ew_%s_%s(T a", n->op->name, t->suffix);
     for (int i = 1; i < e->n_in; i++) gm__builder_format(&x->ops, ", T %c", 'a' + i);
     for (int i = 0; i < e->n_par; i++) gm__builder_format(&x->ops, ", T p%d", i);
@@ -291,7 +292,8 @@ static bool loop_elementwise(gm__export *x, const gm__node *n) {
     char converted[LOOP_TEXT];
     loop_convert("#", domain, y->dtype, converted);
     char *hole = strchr(converted, '#');
-    if (hole && value) gm__builder_format(&x->body, "%s = %.*s%s%s;\n", left, (int)(hole - converted), converted, value, hole + 1);
+    if (hole && value)
+        gm__builder_format(&x->body, "%s = %.*s%s%s;\n", left, (int)(hole - converted), converted, value, hole + 1);
     gm__builder_free(&call);
     return true;
 }

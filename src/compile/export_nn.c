@@ -40,8 +40,8 @@ static void layer_strides(gm__export *x, const gm_tensor *t) {
 static void layer_conv_table(gm__export *x, const gm__node *n, const gm_tensor *big, const gm_tensor *small,
                              const gm_tensor *w) {
     int64_t rank = gm__export_i64(n, "n", 0);
-    gm__builder_format(&x->once, "static const gm_conv conv%d = { %" P ", %" P ", %" P ", %" P, x->node, big->shape.d[0],
-                       big->shape.d[1], small->shape.d[1], gm__export_i64(n, "groups", 0));
+    gm__builder_format(&x->once, "static const gm_conv conv%d = { %" P ", %" P ", %" P ", %" P, x->node,
+                       big->shape.d[0], big->shape.d[1], small->shape.d[1], gm__export_i64(n, "groups", 0));
     layer_sizes(x, big);
     layer_sizes(x, small);
     layer_sizes(x, w);
@@ -123,8 +123,8 @@ static bool layer_pool(gm__export *x, const gm__node *n) {
     } else {
         bool index = !strcmp(op, "max_pool_index");
         layer_pool_table(x, n, a, y, a);
-        gm__export_line(x, "pool_%s(&pool%d, %d, %s, NULL, %s, %s);", k, x->node, *op == 'a', in[0], index ? "NULL" : out,
-                        index ? out : "NULL");
+        gm__export_line(x, "pool_%s(&pool%d, %d, %s, NULL, %s, %s);", k, x->node, *op == 'a', in[0],
+                        index ? "NULL" : out, index ? out : "NULL");
     }
     return true;
 }

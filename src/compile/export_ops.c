@@ -54,10 +54,11 @@ static bool ops_matmul(gm__export *x, const gm__node *n) {
     char extra[3][128];
     if (!k || !gm_shape_count(t[2]->shape)) return k != NULL;
     ops_batch(x, t, extra);
-    gm__export_line(x, "matmul_%s(%" P ", %" P ", %" P ", %s%s, %" P ", %" P ", %s%s, %" P ", %" P ", NULL, %s%s, %" P ");",
-                    k, ops_size(t[0], 2), ops_size(t[1], 1), ops_size(t[0], 1), s.in[0], extra[0], ops_step(t[0], 2),
-                    ops_step(t[0], 1), s.in[1], extra[1], ops_step(t[1], 2), ops_step(t[1], 1), s.out[0], extra[2],
-                    ops_step(t[2], 2));
+    gm__export_line(
+        x, "matmul_%s(%" P ", %" P ", %" P ", %s%s, %" P ", %" P ", %s%s, %" P ", %" P ", NULL, %s%s, %" P ");", k,
+        ops_size(t[0], 2), ops_size(t[1], 1), ops_size(t[0], 1), s.in[0], extra[0], ops_step(t[0], 2),
+        ops_step(t[0], 1), s.in[1], extra[1], ops_step(t[1], 2), ops_step(t[1], 1), s.out[0], extra[2],
+        ops_step(t[2], 2));
     return true;
 }
 
@@ -77,8 +78,8 @@ static bool ops_linear(gm__export *x, const gm__node *n) {
     else rows = from.shape.d[from.shape.n - 2];
     if (dense || from.shape.n < 2) memset(extra, 0, sizeof extra);
     else ops_batch(x, t, extra);
-    gm__export_line(x, "matmul_%s(%" P ", %" P ", %" P ", %s%s, %" P ", %" P ", %s, %" P ", %" P ", %s, %s%s, %" P ");", k,
-                    rows, w->shape.d[0], w->shape.d[1], s.in[0], extra[0],
+    gm__export_line(x, "matmul_%s(%" P ", %" P ", %" P ", %s%s, %" P ", %" P ", %s, %" P ", %" P ", %s, %s%s, %" P ");",
+                    k, rows, w->shape.d[0], w->shape.d[1], s.in[0], extra[0],
                     dense || from.shape.n < 2 ? w->shape.d[1] : ops_step(&from, 2), ops_step(&from, 1), s.in[1],
                     w->stride[1], w->stride[0], s.in[2], s.out[0], extra[2], w->shape.d[0]);
     return true;
@@ -133,7 +134,8 @@ static bool ops_argmax(gm__export *x, const gm__node *n) {
     ops_names s = ops_name(x, n);
     if (!k || !gm_shape_count(x->t[n->out]->shape)) return k != NULL;
     ops_walk(x, 0, n->in[0], (int64_t)1 << (t->shape.n - 1));
-    gm__export_line(x, "argmax_%s(&walk%d_0, %d, %s, %s);", k, x->node, !strcmp(n->op->name, "argmin"), s.in[0], s.out[0]);
+    gm__export_line(x, "argmax_%s(&walk%d_0, %d, %s, %s);", k, x->node, !strcmp(n->op->name, "argmin"), s.in[0],
+                    s.out[0]);
     return true;
 }
 
@@ -165,9 +167,10 @@ static bool ops_batch_norm(gm__export *x, const gm__node *n) {
     ops_walk(x, 1, grad ? n->in[0] : n->out, ~(int64_t)2);
     if (grad) {
         ops_walk(x, 2, n->out, ~(int64_t)2);
-        gm__export_line(x, "batch_norm_grad_%s(&walk%d_0, &walk%d_1, &walk%d_2, %a, %d, %s, %s, %s, %s, %s, %s, %s, %s);", k,
-                        x->node, x->node, x->node, gm__export_f64(n, "eps"), gm__export_in(n, 5) >= 0, s.in[0], s.in[1],
-                        s.in[2], s.in[3], s.in[4], s.out[0], s.out[1], s.out[2]);
+        gm__export_line(x,
+                        "batch_norm_grad_%s(&walk%d_0, &walk%d_1, &walk%d_2, %a, %d, %s, %s, %s, %s, %s, %s, %s, %s);",
+                        k, x->node, x->node, x->node, gm__export_f64(n, "eps"), gm__export_in(n, 5) >= 0, s.in[0],
+                        s.in[1], s.in[2], s.in[3], s.in[4], s.out[0], s.out[1], s.out[2]);
         return true;
     }
     gm__export_line(x, "batch_norm_%s(&walk%d_0, &walk%d_1, %a, %s, %s, %s, %s, %s, %s, %s, %s);", k, x->node, x->node,
@@ -227,8 +230,8 @@ static bool ops_nll(gm__export *x, const gm__node *n) {
         gm__export_line(x, "softmax_nll_grad_%s(%" P ", %" P ", %s, %s, %s, %s, %d, %" P ", %s);", k, t->shape.d[0],
                         t->shape.d[1], s.in[0], s.in[1], s.in[2], s.in[3], (int)ignores, ignore, s.out[0]);
     else
-        gm__export_line(x, "softmax_nll_%s(%" P ", %" P ", %s, %s, %d, %" P ", %s, %s);", k, t->shape.d[0], t->shape.d[1],
-                        s.in[0], s.in[1], (int)ignores, ignore, s.out[0], s.out[1]);
+        gm__export_line(x, "softmax_nll_%s(%" P ", %" P ", %s, %s, %d, %" P ", %s, %s);", k, t->shape.d[0],
+                        t->shape.d[1], s.in[0], s.in[1], (int)ignores, ignore, s.out[0], s.out[1]);
     return true;
 }
 

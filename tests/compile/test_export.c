@@ -36,7 +36,8 @@ static int build_and_run(const char *name, const char *arguments, int least, int
         const builder *b = &builders[i];
         char line[4096];
         if (!has(b->compiler) || (*b->runner && !has(b->runner))) continue;
-        snprintf(line, sizeof line, "%s -std=c99 -Wall -Wextra -Werror -pedantic %s %s/%s.c -o %s/%s.run -lm && %s %s/%s.run %s",
+        snprintf(line, sizeof line,
+                 "%s -std=c99 -Wall -Wextra -Werror -pedantic %s %s/%s.c -o %s/%s.run -lm && %s %s/%s.run %s",
                  b->compiler, b->flags, dir, name, dir, name, b->runner, dir, name, arguments);
         bool ok = system(line) == 0;
         CHECK(ok, "%s", line);
@@ -49,7 +50,8 @@ static bool write_raw(const char *name, gm_tensor *t) { /* f32 or i64 */
     char path[512];
     snprintf(path, sizeof path, "%s/%s", dir, name);
     FILE *f = fopen(path, "ab");
-    bool ok = f && t && gm_data(t) && fwrite(gm_data(t), gm_dtype_of(t) == GM_I64 ? 8 : 4, (size_t)gm_count(t), f) == (size_t)gm_count(t);
+    bool ok = f && t && gm_data(t) &&
+              fwrite(gm_data(t), gm_dtype_of(t) == GM_I64 ? 8 : 4, (size_t)gm_count(t), f) == (size_t)gm_count(t);
     return (!f || !fclose(f)) && ok;
 }
 
@@ -78,8 +80,9 @@ static void net_case(const char *name, gm_module *net, gm_shape shape, int weigh
     }
     char with[160] = "";
     if (weights == GM_EXPORT_FILE) snprintf(with, sizeof with, "%s/%s.weights", dir, name);
-    snprintf(arguments, sizeof arguments, "%s --selftest >/dev/null && %s/%s.run %s <%s/%s >%s/%s.out && cmp %s/%s.out %s/%s",
-             with, dir, name, with, dir, in, dir, name, dir, name, dir, expected);
+    snprintf(arguments, sizeof arguments,
+             "%s --selftest >/dev/null && %s/%s.run %s <%s/%s >%s/%s.out && cmp %s/%s.out %s/%s", with, dir, name, with,
+             dir, in, dir, name, dir, name, dir, expected);
     CHECK(build_and_run(name, arguments, 0, N_BUILDERS - 1) > 0);
     snprintf(arguments, sizeof arguments, "%s --selftest >/dev/null", with);
     build_and_run(name, arguments, N_BUILDERS - 1, N_BUILDERS);
@@ -177,7 +180,8 @@ static void test_refused(void) {
     CHECK(access(path, F_OK) != 0);
     CHECK(!gm_export_c(gm_functionp(forward, net, NULL), in, "/dev/null/x") && gm_error_code() == GM_ERROR_IO);
     gm_error_clear();
-    CHECK(gm_export_c(gm_functionp(forward, net, NULL), in, path, .name = "9 */ \\\n", .main = 1), "%s", gm_error_message());
+    CHECK(gm_export_c(gm_functionp(forward, net, NULL), in, path, .name = "9 */ \\\n", .main = 1), "%s",
+          gm_error_message());
     if (!has("cc")) return;
     CHECK(build_and_run("none/m9______", "--selftest >/dev/null", 0, 1) == 1);
 }

@@ -1,6 +1,6 @@
-/* common.h: what all kernels of exported programs share. Each file of this folder is C99 over a type T, with K(name) for
- * names of that type, FMA, SQRT and M(f) for its scalar functions (src/math); it is included, or emitted, once per type.
- * The order of every sum is that of docs/numerics.md, written down in the plainest way. This file comes once. */
+/* common.h: what all kernels of exported programs share. Each file of this folder is C99 over a type T, with K(name)
+ * for names of that type, FMA, SQRT and M(f) for its scalar functions (src/math); it is included, or emitted, once per
+ * type. The order of every sum is that of docs/numerics.md, written down in the plainest way. This file comes once. */
 #define FN static GM_UNUSED
 
 /* An index lay outside of its range: model_run returns 1. */

@@ -105,8 +105,8 @@ FN void K(conv_weight)(const gm_conv *g, const T *x, const T *gy, T *gw) {
             for (int64_t r = 0; r < rows; r++)
                 for (int64_t j = 0; j < 16 && q + j < wide; j++) {
                     const int64_t *e = k[j];
-                    gw[(o + r) * g->w[0] + (q + j) / taps * g->w[1] + e[0] * g->w[2] + e[1] * g->w[3] + e[2] * g->w[4]] =
-                        d.total[r * 16 + j];
+                    gw[(o + r) * g->w[0] + (q + j) / taps * g->w[1] + e[0] * g->w[2] + e[1] * g->w[3] +
+                       e[2] * g->w[4]] = d.total[r * 16 + j];
                 }
         }
 }

@@ -1,4 +1,5 @@
-/* dot.h: dot-like sums of 4 rows with 16 columns, which come packed, a chunk of 256 at a time; and the matrix product. */
+/* dot.h: dot-like sums of 4 rows with 16 columns, which come packed, a chunk of 256 at a time; and the matrix product.
+ */
 typedef struct { T acc[64], part[64], total[64], a[1024], b[4096]; int64_t chunks; } K(dot);
 
 FN void K(dot_begin)(K(dot) *d) {

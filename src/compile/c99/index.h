@@ -1,7 +1,8 @@
 /* index.h: selecting by index, sums back, the place of the largest, scores by label. */
 
 /* y[outer][count][inner] = x[outer][n][inner] at index */
-FN void K(index_select)(int64_t outer, int64_t n, int64_t inner, int64_t count, const T *x, const int64_t *index, T *y) {
+FN void K(index_select)(int64_t outer, int64_t n, int64_t inner, int64_t count, const T *x, const int64_t *index,
+                        T *y) {
     for (int64_t o = 0; o < outer; o++)
         for (int64_t k = 0; k < count; k++) {
             const int64_t at = index[k];

@@ -29,7 +29,8 @@ FN T K(pool_window)(const gm_pool *g, int sum, const T *x, const int64_t *o, con
                 for (int i = 0; i < 3; i++) p[i] = first[i] + k[i] * g->dilation[i], off += p[i] * step[i];
                 const T u = x[off];
                 if (sum) v += u;
-                else if (place < 0 || u > v || (u != u && v == v)) v = u, place = (p[0] * dense[1] + p[1]) * dense[2] + p[2];
+                else if (place < 0 || u > v || (u != u && v == v))
+                    v = u, place = (p[0] * dense[1] + p[1]) * dense[2] + p[2];
             }
     *at = place, *divide = div[0] * div[1] * div[2];
     return v;
