@@ -101,7 +101,8 @@ static void exloop_index(const exloop_nest *l, int k, char *out) {
     for (int d = 0; d < l->n; d++) {
         int64_t s = l->stride[k][d];
         if (!s) continue;
-        at += (size_t)snprintf(out + at, EXLOOP_TEXT - at, s == 1 ? "%si%d" : "%si%d * %" PRId64, any ? " + " : "", d, s);
+        at +=
+            (size_t)snprintf(out + at, EXLOOP_TEXT - at, s == 1 ? "%si%d" : "%si%d * %" PRId64, any ? " + " : "", d, s);
         any = true;
     }
     snprintf(out + at, EXLOOP_TEXT - at, any ? "]" : "0]");
