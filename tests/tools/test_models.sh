@@ -18,5 +18,13 @@ for model in lenet lstm mlp resnet18 resnet50 vit_tiny; do
     expect 0 out 'accuracy .* on 4 images' eval "$file" --data "$data"
     expect 0 out '%' predict "$file" "$work/x.png" --top 1
     expect 0 out 'weight' inspect "$file"
+    case $model in
+    lenet | mlp | lstm)
+        command -v cc >"$work/cc" || continue
+        expect 0 out 'C99 source' export "$file" --c "$work/$model.c99" --main --batch 2
+        check 'cc -std=c99 -Wall -Wextra -Werror -pedantic -O1 "$work/$model.c99/model.c" -o "$work/$model.run" -lm'
+        check '"$work/$model.run" --selftest | grep -q passed'
+        ;;
+    esac
 done
 done_checking
