@@ -33,6 +33,28 @@ static gm_pack *tensors(void) {
                    { "i", gm_zeros(GM_SHAPE(3), GM_I64), NULL }, { "c", gm_ones(GM_SHAPE(2, 1, 3, 3), GM_F32), NULL });
 }
 
+/* ---- for libFuzzer: another number in place of one, every other time ---- */
+
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t most) __attribute__((weak));
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned seed);
+
+static bool is_digit(uint8_t c) { return c >= '0' && c <= '9'; }
+
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned seed) {
+    static const char *const numbers[] = { "0", "1", "2", "3", "4", "7", "16", "64", "255", "2147483648", "-1", "-2", "B",
+                                           "B+1", "2*B", "-2147483648", "99999999999999999999", "nan", "1e300" };
+    enum { N = sizeof numbers / sizeof *numbers };
+    size_t at = size ? seed / 2 / N % size : 0;
+    if (seed & 1 || !size) return LLVMFuzzerMutate(data, size, most);
+    while (at < size && !is_digit(data[at])) at++;
+    size_t end = at, n = strlen(numbers[seed / 2 % N]);
+    while (end < size && is_digit(data[end])) end++;
+    if (at == end || size - (end - at) + n > most) return LLVMFuzzerMutate(data, size, most);
+    memmove(data + at + n, data + end, size - end);
+    memcpy(data + at, numbers[seed / 2 % N], n);
+    return size - (end - at) + n;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     GM_SCOPE(s);
     char *text = malloc(size + 1);

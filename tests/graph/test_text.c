@@ -1,6 +1,7 @@
 /* Graphs as text: printed, read back to the same graph, refused where they lie; graphs for any batch. */
 #include "check.h"
 #include "gemel/gemel.h"
+#include "base/object.h"
 #include "graph/graph.h"
 #include "../ops/op_cases.h"
 
@@ -416,6 +417,36 @@ static void one_batch(void) {
     CHECK(fails(GM_ERROR_SHAPE, "f32[2, 6] is wanted"));
 }
 
+/* ---- without memory ---- */
+
+static bool all_of_it(gm_fn *f) {
+    GM_SCOPE(s);
+    gm_pack *in = GM_PACK({ "x", gm_zeros(GM_SHAPE(4, 6), GM_F32), NULL });
+    gm_graph *g = gm_trace_any_batch(f, in);
+    const char *text = gm_graph_text(g);
+    gm_graph *h = text ? gm_graph_parse(text, gm_graph_tensors(g)) : NULL;
+    gm_pack *out = h ? gm_graph_run(h, in) : NULL;
+    return out && gm_graph_dot(h) && gm_ok();
+}
+
+static void scarce(void) {
+    GM_SCOPE(s);
+    gm_fn *f = gm_function(halves, NULL);
+    bool done = all_of_it(f);
+    int64_t n = 1;
+    for (; n < 5000; n++) {
+        gm__fail_allocation(n, false);
+        done = all_of_it(f);
+        bool failed = gm__allocation_count() >= n;
+        gm__fail_allocation(0, false);
+        if (!failed) break;
+        CHECK(!done && gm_error_code() == GM_ERROR_MEMORY, "%lld: %s", (long long)n, gm_error_message());
+        gm_error_clear();
+    }
+    printf("%lld allocations\n", (long long)n - 1);
+    CHECK(done && n > 100);
+}
+
 int main(int argc, char **argv) {
     if (argc > 1) corpus = fopen(argv[1], "w");
     RUN(nets);
@@ -428,6 +459,7 @@ int main(int argc, char **argv) {
     RUN(validity);
     RUN(any_batch);
     RUN(one_batch);
+    RUN(scarce);
     if (corpus) fclose(corpus);
     CHECK(gm_exit_status() == 0);
     return check_done();
