@@ -24,6 +24,9 @@ static int32_t random_infer(const gm_op_args *a, gm_spec *out) {
     if (integers ? !gm_is_integer((gm_dtype)p->dtype) : !gm_is_float((gm_dtype)p->dtype))
         return gm_fail(GM_ERROR_DTYPE, "random: %s numbers of type %s", integers ? "integer" : "real",
                        gm_dtype_name((gm_dtype)p->dtype)), -1;
+    bool fits = p->scale >= 1 && p->scale <= UINT32_MAX && p->shift >= -0x1p63 && p->shift <= 0x1p63 - 0x1p33;
+    if (integers && !fits)
+        return gm_fail(GM_ERROR_VALUE, "random: %g integers from %g on", p->scale, p->shift), -1;
     out->shape = p->shape;
     out->dtype = (gm_dtype)p->dtype;
     return 1;

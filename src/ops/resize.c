@@ -176,6 +176,11 @@ static int32_t resize_infer_to(const gm_op_args *a, gm_spec *out, int64_t from, 
         return gm_fail(GM_ERROR_VALUE, "resize: mode %lld%s%s", (long long)p->mode,
                        p->align_corners ? " with align_corners" : "", p->antialias ? " with antialias" : ""),
                -1;
+    double ratio = p->scale * (double)p->from / (double)p->to; /* sizes are scaled, and rounded down */
+    if (p->scale > 0 && !(ratio > 0.5 && ratio < 2.5))
+        return gm_fail(GM_ERROR_VALUE, "resize: from %lld to %lld by a scale of %g", (long long)p->from,
+                       (long long)p->to, p->scale),
+               -1;
     out->shape = x->shape;
     out->shape.d[x->shape.n - p->dim] = to;
     out->dtype = x->dtype;

@@ -1,4 +1,4 @@
-/* Graphs of files that lie: every whole number in the attributes of every case of every operation becomes another one.
+/* Graphs of files that lie: every number in the attributes of every case of every operation becomes another one.
  * The operation refuses it or computes something; it may not crash, read what is not its own, or never end. */
 #include "check.h"
 #include "../ops/op_cases.h"
@@ -44,19 +44,28 @@ static void change(gm_graph *g, gm_pack *in, int64_t of, int64_t slot, int64_t n
     gm_error_clear();
 }
 
-static void change_all(gm_graph *g, gm_pack *in, counts *c) {
-    static const int64_t numbers[] = { INT32_MIN, -100, -2, -1, 0, 1, 2, 3, 5, 17, 63, 64, 1000, INT32_MAX, 1u << 31 };
-    for (int64_t i = 0; i < g->n_nodes; i++)
-        for (const gm_attr *a = g->node[i].op->attrs; g->node[i].attrs && a && a->name; a++) {
-            bool shape = a->kind == GM_ATTR_SHAPE;
-            if (!shape && a->kind != GM_ATTR_I64 && a->kind != GM_ATTR_I64S) continue;
-            const char *at = (const char *)g->node[i].attrs + a->offset;
-            int n = shape ? ((const gm_shape *)at)->n : a->count < 4 ? a->count : 4;
-            int64_t slot = (int64_t)a->offset + (shape ? (int64_t)offsetof(gm_shape, d) : 0);
-            for (int k = 0; k < n; k++)
-                for (size_t j = 0; j < sizeof numbers / sizeof *numbers; j++)
-                    change(g, in, i, slot + 8 * k, numbers[j], c);
+/* Every number of an attribute becomes each of a list; decimals by their bits. */
+static void change_attr(gm_graph *g, gm_pack *in, int64_t of, const gm_attr *a, counts *c) {
+    static const int64_t whole[] = { INT32_MIN, -100, -2, -1, 0, 1, 2, 3, 5, 17, 63, 64, 1000, INT32_MAX, 1u << 31 };
+    static const double reals[] = { -INFINITY, -1e300, -1, -1e-310, 0, 1e-310, 0.5, 1, 2, 1e19, 1e300, INFINITY, NAN };
+    bool shape = a->kind == GM_ATTR_SHAPE, real = a->kind == GM_ATTR_F64 || a->kind == GM_ATTR_F64S;
+    if (!shape && !real && a->kind != GM_ATTR_I64 && a->kind != GM_ATTR_I64S) return;
+    const char *at = (const char *)g->node[of].attrs + a->offset;
+    int n = shape ? ((const gm_shape *)at)->n : a->count < 4 ? a->count : 4;
+    int64_t slot = (int64_t)a->offset + (shape ? (int64_t)offsetof(gm_shape, d) : 0), bits;
+    for (int k = 0; k < n; k++) {
+        for (size_t j = 0; !real && j < sizeof whole / sizeof *whole; j++) change(g, in, of, slot + 8 * k, whole[j], c);
+        for (size_t j = 0; real && j < sizeof reals / sizeof *reals; j++) {
+            memcpy(&bits, &reals[j], sizeof bits);
+            change(g, in, of, slot + 8 * k, bits, c);
         }
+    }
+}
+
+static void change_all(gm_graph *g, gm_pack *in, counts *c) {
+    for (int64_t i = 0; i < g->n_nodes; i++)
+        for (const gm_attr *a = g->node[i].op->attrs; g->node[i].attrs && a && a->name; a++)
+            change_attr(g, in, i, a, c);
 }
 
 static void one_case(const gm_op *op, int k, counts *c) {
