@@ -41,8 +41,25 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned
 static bool is_digit(uint8_t c) { return c >= '0' && c <= '9'; }
 
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned seed) {
-    static const char *const numbers[] = { "0", "1", "2", "3", "4", "7", "16", "64", "255", "2147483648", "-1", "-2", "B",
-                                           "B+1", "2*B", "-2147483648", "99999999999999999999", "nan", "1e300" };
+    static const char *const numbers[] = { "0",
+                                           "1",
+                                           "2",
+                                           "3",
+                                           "4",
+                                           "7",
+                                           "16",
+                                           "64",
+                                           "255",
+                                           "2147483648",
+                                           "-1",
+                                           "-2",
+                                           "B",
+                                           "B+1",
+                                           "2*B",
+                                           "-2147483648",
+                                           "99999999999999999999",
+                                           "nan",
+                                           "1e300" };
     enum { N = sizeof numbers / sizeof *numbers };
     size_t at = size ? seed / 2 / N % size : 0;
     if (seed & 1 || !size) return LLVMFuzzerMutate(data, size, most);
