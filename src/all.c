@@ -112,6 +112,7 @@
 #include "graph/jvp.c"
 #include "graph/parse.c"
 #include "graph/raw.c"
+#include "graph/remat.c"
 #include "graph/replay.c"
 #include "graph/stepper.c"
 #include "graph/symbol.c"

@@ -63,6 +63,11 @@ enum { GM_NOT_MAPPED = -1000 };
 typedef struct { size_t size; const int32_t *in_axes; int32_t n_axes, out_axis; } gm_vmap_args;
 GM_API gm_fn *gm_vmap_with(gm_fn *f, const gm_vmap_args *args);
 
+/* f, but what it computes on the way is not kept for gradients: the backward pass runs f again, with the same random
+ * numbers and without its effects (assignments, printing). The same bits for less memory. What f assigns it must not
+ * read. */
+GM_API gm_fn *gm_remat(gm_fn *f);
+
 /* ---- Recordings -------------------------------------------------------------------------------------------------- */
 
 /* The graph of f for inputs of these shapes and dtypes; values are not looked at. */

@@ -107,7 +107,8 @@ enum {
     GM_OP_LINEAR = 64,       /* linear in every differentiable input separately: jvp follows from the operation */
     GM_OP_NO_GRAD = 128,     /* outputs never carry a gradient (comparisons, indices) */
     GM_OP_ELEMENTWISE = 256,
-    GM_OP_OWN_OUTPUTS = 512  /* shapes are as infer says, but the kernel makes the outputs */
+    GM_OP_OWN_OUTPUTS = 512, /* shapes are as infer says, but the kernel makes the outputs */
+    GM_OP_OBJECTS = 1024     /* some of the attributes are objects */
 };
 
 struct gm_op {

@@ -28,7 +28,9 @@ struct gm_context {
     int32_t autocast;        /* dtype of GM_AUTOCAST, 0 for none */
     int32_t anomaly;         /* gm_set_anomaly */
     struct gm__trace *trace; /* open recording, NULL for none (graph/trace.h) */
-    struct gm__stand_ins *stand_ins; /* gm_substitute_begin (tensor/stand_in.c), NULL for none */
+    struct gm__stand_ins *stand_ins; /* tensors in place of others (tensor/stand_in.h), NULL for none */
+    struct gm__draws *draws; /* draws that are not taken as they come (stream.h), NULL for none */
+    int64_t again;           /* not 0 while a function runs again for its gradients: the number of that (remat.c) */
     bool detached;           /* made by gm_context_new: freed by its owner, not by a thread's end */
     char where[256];         /* the module path being run, for messages: "resnet.layer1.0.conv1" */
     int64_t where_length;

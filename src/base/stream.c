@@ -2,6 +2,7 @@
 #include "../math/fp.h"
 #include "context.h"
 #include "fork.h"
+#include "grow.h"
 #include "stream.h"
 #include "gemel/ops/random.h"
 
@@ -25,14 +26,54 @@ void gm_random_state(uint64_t *seed, uint64_t *count) {
 
 uint64_t (*gm__draw_traced)(uint64_t *seed);
 
-uint64_t gm__draw_next(uint64_t *seed) {
-    if (gm__context()->trace) return gm__draw_traced(seed);
+void gm__draws_begin(gm__draws *d, int32_t mode, gm__draw_log *log) {
+    gm_context *c = gm__context();
+    *d = (gm__draws){ .outer = c->draws, .trace = c->trace, .mode = mode, .log = log };
+    c->draws = d;
+}
+
+void gm__draws_end(gm__draws *d) { gm__context()->draws = d->outer; }
+
+/* SplitMix64 (Steele, Lea, Flood 2014), below the numbers that mean a draw of a recording. */
+uint64_t gm__inner_place(uint64_t count, uint64_t step) {
+    uint64_t z = count * 0xd1342543de82ef95u + step * 0x9e3779b97f4a7c15u + 1;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return (z ^ (z >> 31)) >> 3;
+}
+
+static uint64_t stream_next(gm__draws *d, uint64_t *seed);
+
+static uint64_t stream_logged(gm__draws *d, uint64_t *seed) {
+    gm__draw_log *l = d->log;
+    if (d->mode == GM__DRAWS_REPLAY && d->at < l->n) {
+        *seed = l->draw[d->at][0];
+        return l->draw[d->at++][1];
+    }
+    uint64_t count = stream_next(d->outer, seed);
+    if (d->mode == GM__DRAWS_LOG && gm__grow(&l->draw, l->n, &l->capacity, sizeof *l->draw)) {
+        l->draw[l->n][0] = *seed;
+        l->draw[l->n++][1] = count;
+    }
+    return count;
+}
+
+static uint64_t stream_next(gm__draws *d, uint64_t *seed) {
+    const struct gm__trace *trace = gm__context()->trace;
+    if (trace && (!d || trace != d->trace)) return gm__draw_traced(seed);
+    if (d && trace == d->trace) {
+        if (d->mode != GM__DRAWS_INNER) return stream_logged(d, seed);
+        *seed = d->seed;
+        return d->count++;
+    }
     pthread_mutex_lock(&gm__stream_mutex);
     *seed = stream_seed;
     uint64_t count = stream_count++;
     pthread_mutex_unlock(&gm__stream_mutex);
     return count;
 }
+
+uint64_t gm__draw_next(uint64_t *seed) { return stream_next(gm__context()->draws, seed); }
 
 uint64_t gm__path_hash(const char *path) {
     if (!path || !*path) return 0;

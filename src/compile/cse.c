@@ -45,7 +45,7 @@ static uint64_t cse_hash(const cse_state *c, const gm__node *n) {
 
 /* Equal hashes have equal counts of writes with all but certainty; the rest is compared. */
 static bool cse_equal(const cse_state *c, const gm__node *a, const gm__node *b) {
-    if (a->op != b->op || a->n_in != b->n_in || a->n_out != b->n_out) return false;
+    if (a->op != b->op || a->again != b->again || a->n_in != b->n_in || a->n_out != b->n_out) return false;
     for (int i = 0; i < a->n_in; i++)
         if ((a->in[i] < 0 ? -1 : c->as[a->in[i]]) != (b->in[i] < 0 ? -1 : c->as[b->in[i]])) return false;
     return !a->attrs || !memcmp(a->attrs, b->attrs, a->op->attrs_bytes);

@@ -15,6 +15,8 @@
 
 #include <string.h>
 
+bool (*gm__remat_again)(gm_node *n, gm_tensor **out);
+
 /* What one pass knows of one entry. */
 typedef struct { gm_node *node; gm_tensor *gout[GM_OP_MAX_OUT]; gm_tensor **more; } backward_visit;
 
@@ -180,6 +182,22 @@ static bool backward_tell_watchers(const backward_pass *b, backward_visit *v) {
     return true;
 }
 
+/* The entry's place is taken by those of the function that runs again. They are the latest of all, so what they add
+ * to gradients comes where it would have come from them in the first place. */
+static bool backward_again(backward_pass *b, backward_visit *v) {
+    gm_node *n = v->node;
+    gm_tensor **out = gm_alloc((size_t)(n->n_out + 1) * sizeof *out);
+    bool ok = out && gm__remat_again(n, out);
+    for (int j = 0; j < n->n_out && ok; j++) {
+        gm_tensor *y = out[j], *g = backward_gout(v)[j];
+        if (!g || !y || !gm__is_tracked(y)) continue;
+        ok = (b->all || gm__mark_wanted(&b->marks, y->node, b->wanted, b->n_wanted)) &&
+             backward_deliver(b, y->node, y, y->out_index, g);
+    }
+    gm_free(out);
+    return ok;
+}
+
 static bool backward_visit_node(backward_pass *b, backward_visit *v) {
     gm_node *n = v->node;
     GM_SCOPE(scope);
@@ -189,6 +207,7 @@ static bool backward_visit_node(backward_pass *b, backward_visit *v) {
     if (n->used)
         return gm_fail(GM_ERROR_GRADIENT,
                        "backward of %s: its saved values were dropped by an earlier pass (use .retain)", n->op->name);
+    if (n->op == &gm__remat_op) return backward_again(b, v);
     size_t pointers = (size_t)(2 * n->n_in + n->n_out);
     gm_tensor *few[32], **all = pointers <= 32 ? few : gm_alloc(pointers * sizeof *all);
     bool few_needs[16], *needs = n->n_in <= 16 ? few_needs : gm_alloc((size_t)n->n_in);

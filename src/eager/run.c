@@ -12,8 +12,6 @@
 #include <stdatomic.h>
 #include <string.h>
 
-enum { RUN_MAX_IN = 64, RUN_MAX_OUT = 64 };
-
 static bool run_is_narrow(gm_dtype t) { return t == GM_F16 || t == GM_BF16 || t == GM_F8E4M3 || t == GM_F8E5M2; }
 
 gm_dtype gm__widened(const gm_op *op, gm_dtype t) {
@@ -36,8 +34,8 @@ bool gm__prepare_inputs(const gm_op *op, gm_tensor *const *in, int n_in, gm_tens
 }
 
 static int run_make_outputs(const gm_op_args *a, gm_tensor **out) {
-    gm_spec spec[RUN_MAX_OUT];
-    for (int j = 0; j < RUN_MAX_OUT && (a->op->n_out < 0 || j < a->op->n_out); j++) spec[j].channels_last = 0;
+    gm_spec spec[GM__MAX_PORTS];
+    gm__clear_specs(a->op, spec);
     int n = a->op->infer(a, spec);
     if (n < 0 || (a->op->flags & (GM_OP_VIEW | GM_OP_DYNAMIC | GM_OP_OWN_OUTPUTS))) return n;
     for (int j = 0; j < n; j++) {
@@ -49,7 +47,7 @@ static int run_make_outputs(const gm_op_args *a, gm_tensor **out) {
 
 /* Outputs of widened kernels become what infer says for the original inputs. */
 bool gm__narrow_outputs(const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs, gm_tensor **out, int n) {
-    gm_spec spec[RUN_MAX_OUT];
+    gm_spec spec[GM__MAX_PORTS];
     gm_op_args a = { op, n_in, n, in, attrs };
     memset(spec, 0, sizeof(gm_spec) * (size_t)n);
     if (op->infer(&a, spec) < 0) return false;
@@ -68,9 +66,9 @@ bool gm__needs_narrowing(const gm_op *op, gm_tensor *const *in, int n_in) {
 }
 
 static int run_values(const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs, gm_tensor **out) {
-    gm_tensor *ready[RUN_MAX_IN];
+    gm_tensor *ready[GM__MAX_PORTS];
     bool simple = !(op->flags & (GM_OP_CONTIGUOUS | GM_OP_COMPUTE_F32));
-    if (n_in > RUN_MAX_IN) return gm_fail(GM_ERROR_VALUE, "%s: %d inputs, at most %d", op->name, n_in, RUN_MAX_IN), -1;
+    if (n_in > GM__MAX_PORTS) return gm_fail(GM_ERROR_VALUE, "%s: %d inputs, at most %d", op->name, n_in, GM__MAX_PORTS), -1;
     if (!gm__prepare_inputs(op, in, n_in, ready)) return -1;
     gm_op_args a = { op, n_in, op->n_out, simple ? in : ready, attrs };
     int n = run_make_outputs(&a, out);

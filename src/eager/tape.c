@@ -33,7 +33,15 @@ void gm__node_drop_saved(gm_node *n) {
 static __thread gm_node *tape_dying __attribute__((tls_model("initial-exec")));
 static __thread bool tape_burying __attribute__((tls_model("initial-exec")));
 
+static void tape_hold_objects(gm_node *n, void *(*hold)(void *object)) {
+    for (const gm_attr *a = n->op->flags & GM_OP_OBJECTS ? n->op->attrs : NULL; a && a->name; a++)
+        if (a->kind == GM_ATTR_OBJECT) hold(*(void **)((char *)n->attrs + a->offset));
+}
+
+static void *tape_let_go(void *object) { return gm_release(object), NULL; }
+
 static void tape_bury(gm_node *n) {
+    tape_hold_objects(n, tape_let_go);
     for (int i = 0; i < n->n_in; i++) {
         gm_release(n->edge[i].saved);
         gm_release(n->edge[i].leaf);
@@ -145,6 +153,7 @@ bool gm__tape_record(const gm_op *op, gm_tensor *const *in, int n_in, const void
     if (!n) return false;
     bool ok = tape_note_where(n);
     if (op->attrs_bytes && attrs) memcpy(n->attrs, attrs, op->attrs_bytes);
+    tape_hold_objects(n, gm_retain);
     gm__op_saves(op, &saves_in, &saves_out);
     for (int i = 0; i < n_in; i++) {
         if (!in[i]) continue;
@@ -156,10 +165,10 @@ bool gm__tape_record(const gm_op *op, gm_tensor *const *in, int n_in, const void
     }
     for (int j = 0; j < n_out && ok; j++) {
         at = tape_describe(n, n_in + j, out[j], at);
-        if (j < 32 && saves_out >> j & 1) ok = tape_save_output(n, j, out[j]);
+        if (saves_out >> (j < 31 ? j : 31) & 1) ok = tape_save_output(n, j, out[j]);
     }
     for (int j = 0; j < n_out && ok; j++) {
-        if (!gm__is_float(out[j]->dtype) || (op->diff_out && !(j < 32 && op->diff_out >> j & 1))) continue;
+        if (!gm__is_float(out[j]->dtype) || (op->diff_out && !(op->diff_out >> (j < 31 ? j : 31) & 1))) continue;
         out[j]->node = gm_retain(n);
         out[j]->out_index = (uint16_t)j;
     }

@@ -59,6 +59,10 @@ bool gm__mark_wanted(gm__map *marks, gm_node *root, gm_tensor *const *wanted, in
 bool gm__edge_is_wanted(const gm__map *marks, const gm__edge *e);
 bool gm__node_leads(const gm__map *marks, const gm_node *node);
 
+/* remat.c: an entry of this operation has no rule: what made its outputs is recorded again, in out[], and the pass goes
+ * on through that. */
+extern const gm_op gm__remat_op;
+extern bool (*gm__remat_again)(gm_node *n, gm_tensor **out);
 /* The number that the next entry will get. */
 uint64_t gm__tape_now(void);
 /* Whether what is below root (may be NULL) matters to anybody but who made it: if it leads to an entry older than

@@ -4,6 +4,7 @@
  * Transforms and the stepping mode are walks of their own over the same steps. */
 #include "../math/fp.h"
 #include "graph.h"
+#include "../base/context.h"
 #include "../base/stream.h"
 #include "gemel/autograd.h"
 #include "gemel/extend.h"
@@ -67,24 +68,31 @@ bool gm__walk_inputs(const gm__walk *w, const gm__node *n, gm_tensor **in) {
     return true;
 }
 
-static bool walk_call(gm__walk *w, const gm__node *n) {
+bool gm__walk_node(const gm__node *n, bool (*run)(void *env, const gm__node *n), void *env) {
+    gm_context *c = gm__context();
+    bool no_grad = c->no_grad;
+    int64_t again = c->again, where = n->where ? gm_where_push(n->where) : 0;
+    gm_scope s = gm_scope_open();
+    if (n->no_grad) c->no_grad = true;
+    if (n->again) c->again = n->again;
+    bool ok = run(env, n);
+    gm_scope_close(&s);
+    c->no_grad = no_grad, c->again = again;
+    if (n->where) gm_where_pop(where);
+    return ok;
+}
+
+static bool walk_call(void *env, const gm__node *n) {
+    gm__walk *w = env;
     _Alignas(16) char room[GM__ATTRS_MAX];
     gm_tensor *in[GM__WALK_MAX], *out[GM__WALK_MAX];
     if (!gm__walk_inputs(w, n, in)) return false;
-    int64_t before = n->where ? gm_where_push(n->where) : 0;
     int got = gm_op_call(n->op, in, n->n_in, gm__node_attrs(n, w->seed, w->first, room), out, n->n_out);
-    if (n->where) gm_where_pop(before);
     for (int j = 0; j < n->n_out && got >= 0; j++) gm__walk_put(w, n->out + j, out[j]);
     return got >= 0;
 }
 
-bool gm__walk_step(gm__walk *w) {
-    const gm__node *n = &w->graph->node[w->at++];
-    GM_SCOPE(s);
-    if (!n->no_grad) return walk_call(w, n);
-    GM_NO_GRAD;
-    return walk_call(w, n);
-}
+bool gm__walk_step(gm__walk *w) { return gm__walk_node(&w->graph->node[w->at++], walk_call, w); }
 
 void gm__walk_end(gm__walk *w) {
     for (int64_t v = 0; w->value && v < w->graph->n_values; v++) gm_release(w->value[v]);

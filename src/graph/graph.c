@@ -120,6 +120,7 @@ bool gm__copy_node(gm__graph_copy *c, const gm__node *n) {
     gm__node *made = gm__graph_add_node(c->to, n->op, n->attrs, n->n_in);
     if (!made) return false;
     made->no_grad = n->no_grad;
+    made->again = n->again;
     made->where = n->where ? gm_strdup(n->where) : NULL;
     for (int i = 0; i < n->n_in; i++) made->in[i] = n->in[i] < 0 ? -1 : gm__copy_value(c, n->in[i]);
     made->n_out = n->n_out;

@@ -31,6 +31,7 @@ typedef struct {
     int32_t n_in, n_out;
     int32_t out;   /* the first output's value; the others follow */
     bool no_grad;  /* recorded while gradients were off */
+    int64_t again; /* not 0: recorded while a function ran again for its gradients (remat.c); not to be merged */
     char *where;   /* the module path; NULL outside of modules */
 } gm__node;
 
@@ -140,9 +141,11 @@ typedef struct {
 } gm__walk;
 bool gm__walk_begin(gm__walk *w, const gm_graph *g, gm_tensor *const *in);
 /* The tensors of node n's inputs; false if there are too many. */
-enum { GM__WALK_MAX = 64 };
+enum { GM__WALK_MAX = 256 }; /* GM__MAX_PORTS */
 bool gm__walk_inputs(const gm__walk *w, const gm__node *n, gm_tensor **in);
 void gm__walk_put(gm__walk *w, int32_t v, gm_tensor *t);
+/* Calls run(env, n) in the modes in which n was recorded. */
+bool gm__walk_node(const gm__node *n, bool (*run)(void *env, const gm__node *n), void *env);
 /* Runs the next node. */
 bool gm__walk_step(gm__walk *w);
 void gm__walk_end(gm__walk *w);

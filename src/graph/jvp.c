@@ -22,7 +22,8 @@ static bool jvp_tangents(gm__replay *r, const gm__node *n, gm_tensor *const *in,
     return true;
 }
 
-static bool jvp_node(gm__replay *r, const gm__node *n) {
+static bool jvp_node(void *env, const gm__node *n) {
+    gm__replay *r = env;
     _Alignas(16) char room[GM__ATTRS_MAX];
     gm_tensor *in[GM__WALK_MAX], *out[GM__WALK_MAX] = { NULL };
     if (!gm__walk_inputs(&r->walk, n, in)) return false;
@@ -30,14 +31,6 @@ static bool jvp_node(gm__replay *r, const gm__node *n) {
     if (gm_op_call(n->op, in, n->n_in, attrs, out, n->n_out) < 0) return false;
     for (int j = 0; j < n->n_out; j++) gm__walk_put(&r->walk, n->out + j, out[j]);
     return jvp_tangents(r, n, in, attrs);
-}
-
-static bool jvp_step(gm__replay *r) {
-    const gm__node *n = &r->trace.graph->node[r->walk.at++];
-    GM_SCOPE(s);
-    if (!n->no_grad) return jvp_node(r, n);
-    GM_NO_GRAD;
-    return jvp_node(r, n);
 }
 
 static gm_tensor *jvp_value(gm__replay *r, int32_t v, gm_tensor *t) { return v < 0 ? t : r->walk.value[v]; }
@@ -83,7 +76,8 @@ static gm_pack *jvp_run(gm_fn *f, gm_pack *in) {
     if (gm_ok() && n > JVP_MAX_IN) gm_fail(GM_ERROR_UNSUPPORTED, "jvp: over %d inputs", JVP_MAX_IN);
     for (int64_t i = 0; gm_ok() && i < n; i++) values[i] = gm_pack_at(flat, i);
     bool ok = gm_ok() && gm__replay_begin(&r, f, given, values) && jvp_take_tangents(&r, flat, directions);
-    while (ok && r.walk.at < r.trace.graph->n_nodes) ok = jvp_step(&r);
+    while (ok && r.walk.at < r.trace.graph->n_nodes) 
+        ok = gm__walk_node(&r.trace.graph->node[r.walk.at++], jvp_node, &r);
     if (ok) out = jvp_results(&r);
     gm__replay_end(&r);
     return out;

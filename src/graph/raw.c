@@ -8,12 +8,10 @@
 
 #include <string.h>
 
-enum { RAW_MAX_OUT = 64 };
-
 static int raw_lowered(const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs, gm_tensor **out) {
-    gm_spec spec[RAW_MAX_OUT];
+    gm_spec spec[GM__MAX_PORTS];
     gm_op_args a = { op, n_in, op->n_out, in, attrs };
-    for (int j = 0; j < RAW_MAX_OUT; j++) spec[j].channels_last = 0;
+    gm__clear_specs(op, spec);
     int n = op->infer(&a, spec);
     a.n_out = n;
     return n >= 0 && op->lower(&a, out) ? n : -1;

@@ -11,8 +11,6 @@
 #include <stdatomic.h>
 #include <string.h>
 
-enum { SYMBOL_MAX_OUT = 64 };
-
 typedef struct { gm_object o; gm_record r; void *block; } gm_symbol;
 
 static void symbol_destroy(void *object) {
@@ -79,10 +77,10 @@ static bool symbol_concerns(const gm_op *op, gm_tensor *const *in, int n_in, con
 }
 
 static int symbol_dispatch(const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs, gm_tensor **out) {
-    gm_spec spec[SYMBOL_MAX_OUT];
+    gm_spec spec[GM__MAX_PORTS];
     gm_op_args a = { op, n_in, op->n_out, in, attrs };
     if (n_in && !symbol_concerns(op, in, n_in, NULL, 0)) return GM__NOT_SYMBOLIC;
-    for (int j = 0; j < SYMBOL_MAX_OUT; j++) spec[j].channels_last = 0;
+    gm__clear_specs(op, spec);
     if (op->flags & GM_OP_DYNAMIC)
         return gm_fail(GM_ERROR_STATE, "%s: its result's shape follows from values, and a symbolic value has none",
                        op->name), -1;

@@ -15,7 +15,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-enum { TRACE_MAX_OUT = 64 };
+_Static_assert(GM__WALK_MAX == (int)GM__MAX_PORTS, "a node holds a call");
 
 /* What a ghost knows of itself. */
 typedef struct { gm_object o; uint64_t trace; int32_t value; } traced;
@@ -149,6 +149,7 @@ static gm__node *trace_node(gm__trace *t, const gm_op *op, gm_tensor *const *in,
     if (!n) return NULL;
     memcpy(n->in, values, (size_t)n_in * sizeof *values);
     n->no_grad = c->no_grad;
+    n->again = c->again;
     n->where = *c->where ? gm_strdup(c->where) : NULL;
     return *c->where && !n->where ? NULL : n;
 }
@@ -198,10 +199,10 @@ static bool trace_sizes(const gm_op *op, const gm_spec *spec, int n) {
 
 int gm__trace_record(gm__trace *t, const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs,
                      gm_tensor **out) {
-    gm_spec spec[TRACE_MAX_OUT];
+    gm_spec spec[GM__MAX_PORTS];
     gm_tensor *from[GM__WALK_MAX];
     gm_op_args a = { op, n_in, op->n_out, in, attrs };
-    for (int j = 0; j < TRACE_MAX_OUT; j++) spec[j].channels_last = 0;
+    gm__clear_specs(op, spec);
     if (op->flags & GM_OP_DYNAMIC)
         return gm_fail(GM_ERROR_STATE, "%s: its result's shape follows from values, and a traced function has none",
                        op->name), -1;
@@ -225,7 +226,7 @@ static bool trace_ghosts(gm__trace *t, const int32_t *values, int n, gm_tensor *
 }
 
 int gm__trace_put(gm__trace *t, const gm__node *n, const int32_t *in, const void *attrs, int32_t *out) {
-    gm_tensor *from[GM__WALK_MAX], *made[TRACE_MAX_OUT] = { NULL };
+    gm_tensor *from[GM__WALK_MAX], *made[GM__MAX_PORTS] = { NULL };
     int64_t at = t->graph->n_nodes;
     GM_SCOPE(s);
     GM_NO_GRAD;

@@ -9,8 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { VALID_MAX_OUT = 64 };
-
 int64_t gm__value_bytes(const gm_shape *shape, gm_dtype dtype) {
     int64_t bytes = (gm_dtype_bits(dtype) + 7) / 8;
     if (!bytes || shape->n < 0 || shape->n > GM_MAX_DIMS) return -1;
@@ -61,7 +59,7 @@ static bool valid_inputs(const gm_graph *g, const gm__node *n, int64_t at) {
 }
 
 static bool valid_infer(const gm_graph *g, const gm__node *n, int64_t at) {
-    gm_spec spec[VALID_MAX_OUT];
+    gm_spec spec[GM__WALK_MAX];
     gm_tensor *in[GM__WALK_MAX];
     GM_SCOPE(s);
     for (int i = 0; i < n->n_in; i++) in[i] = n->in[i] < 0 ? NULL : gm__graph_ghost(g, n->in[i]);
@@ -80,7 +78,7 @@ static bool valid_infer(const gm_graph *g, const gm__node *n, int64_t at) {
 static bool valid_node(const gm_graph *g, int64_t at) {
     const gm__node *n = &g->node[at];
     if (n->op->attrs_bytes && !n->attrs) return valid_fail("attributes are missing", at, 0);
-    if (n->n_out < 0 || n->n_out > VALID_MAX_OUT || (n->n_out && !valid_is_value(g, n->out)) ||
+    if (n->n_out < 0 || n->n_out > GM__WALK_MAX || (n->n_out && !valid_is_value(g, n->out)) ||
         n->out + (int64_t)n->n_out > g->n_values)
         return valid_fail("outputs are no values", at, n->n_out);
     for (int j = 0; j < n->n_out; j++)

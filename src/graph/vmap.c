@@ -29,7 +29,11 @@ static bool vmap_writes_alone(const gm__node *n, const bool *mapped) {
     return true;
 }
 
-static bool vmap_node(gm__replay *r, const gm__node *n, int64_t size) {
+typedef struct { gm__replay r; int64_t size; int32_t out_axis; } vmap_run;
+
+static bool vmap_node(void *env, const gm__node *n) {
+    gm__replay *r = env;
+    int64_t size = ((vmap_run *)env)->size;
     _Alignas(16) char room[GM__ATTRS_MAX];
     gm_tensor *in[GM__WALK_MAX], *out[GM__WALK_MAX] = { NULL };
     bool mapped[GM__WALK_MAX];
@@ -47,14 +51,6 @@ static bool vmap_node(gm__replay *r, const gm__node *n, int64_t size) {
         r->mapped[n->out + j] = any;
     }
     return gm_ok();
-}
-
-static bool vmap_step(gm__replay *r, int64_t size) {
-    const gm__node *n = &r->trace.graph->node[r->walk.at++];
-    GM_SCOPE(s);
-    if (!n->no_grad) return vmap_node(r, n, size);
-    GM_NO_GRAD;
-    return vmap_node(r, n, size);
 }
 
 /* ---- inputs and results ---- */
@@ -108,8 +104,6 @@ static gm_pack *vmap_take_all(vmap_inputs *inputs, gm_pack *in) {
     return gm_ok() ? one : NULL;
 }
 
-typedef struct { gm__replay r; int64_t size; int32_t out_axis; } vmap_run;
-
 static gm_tensor *vmap_result(gm__replay *r, int32_t v, gm_tensor *t) {
     vmap_run *run = (vmap_run *)r;
     gm_tensor *y = v < 0 ? t : r->walk.value[v];
@@ -133,7 +127,8 @@ static gm_pack *vmap_call(gm_fn *f, gm_pack *in) {
     if (gm_ok() && inputs->size < 0) gm_fail(GM_ERROR_VALUE, "vmap: no input is mapped");
     bool ok = gm_ok() && gm__replay_begin(&run.r, f, one, inputs->value);
     for (int64_t i = 0; ok && i < inputs->n; i++) run.r.mapped[run.r.trace.graph->in[i]] = inputs->mapped[i];
-    while (ok && run.r.walk.at < run.r.trace.graph->n_nodes) ok = vmap_step(&run.r, run.size);
+    while (ok && run.r.walk.at < run.r.trace.graph->n_nodes) 
+        ok = gm__walk_node(&run.r.trace.graph->node[run.r.walk.at++], vmap_node, &run);
     if (ok) out = gm__replay_result(&run.r, vmap_result);
     gm__replay_end(&run.r);
     gm_free(inputs);

@@ -5,8 +5,6 @@
 
 #include <string.h>
 
-enum { CALL_MAX_OUT = 64 }; /* as eager/run.c has it */
-
 gm__dispatch_fn gm__dispatch = gm__eager_dispatch, gm__dispatch_symbolic, gm__dispatch_traced;
 
 static bool call_check(const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs) {
@@ -20,16 +18,18 @@ static bool call_check(const gm_op *op, gm_tensor *const *in, int n_in, const vo
     return true;
 }
 
-/* The inputs that are meant, in `room`; NULL after an error. */
+/* The inputs that are meant, in `room`; NULL after an error, and where there is nothing to do: effects are not done
+ * again. */
 static gm_tensor *const *call_stand_ins(const gm_op *op, gm_tensor *const *in, int n, gm_tensor **room) {
-    if (n > CALL_MAX_OUT) return gm_fail(GM_ERROR_UNSUPPORTED, "%s: %d inputs", op->name, n), NULL;
-    for (int i = 0; i < n; i++) room[i] = gm__stand_in_find(in[i]);
-    return room;
+    if (gm__context()->again && !op->n_out && op->flags & GM_OP_EFFECT) return NULL;
+    if (n > GM__MAX_PORTS) return gm_fail(GM_ERROR_UNSUPPORTED, "%s: %d inputs", op->name, n), NULL;
+    for (int i = 0; i < n; i++) room[i] = in[i] ? gm__stand_in_find(in[i]) : NULL;
+    return gm__context()->error ? NULL : room;
 }
 
 /* Of an operation that may have more outputs than the caller has room for. */
 static int call_many(const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs, gm_tensor **out, int n_out) {
-    gm_tensor *all[CALL_MAX_OUT] = { NULL };
+    gm_tensor *all[GM__MAX_PORTS] = { NULL };
     int n = gm__dispatch(op, in, n_in, attrs, all);
     for (int i = 0; i < n && i < n_out; i++) out[i] = all[i];
     return n;
@@ -37,10 +37,11 @@ static int call_many(const gm_op *op, gm_tensor *const *in, int n_in, const void
 
 int gm_op_call(const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs, gm_tensor **out, int n_out) {
     for (int i = 0; i < n_out; i++) out[i] = NULL;
-    gm_tensor *meant[CALL_MAX_OUT];
+    gm_tensor *meant[GM__MAX_PORTS];
     const gm_context *c = gm__context();
     if (c->error || !call_check(op, in, n_in, attrs)) return -1;
-    if (__builtin_expect(c->stand_ins != NULL, 0) && !(in = call_stand_ins(op, in, n_in, meant))) return -1;
+    if (__builtin_expect(c->stand_ins != NULL, 0) && !(in = call_stand_ins(op, in, n_in, meant)))
+        return c->error ? -1 : 0;
     gm_tensor *few[GM_OP_MAX_OUT] = { NULL };
     bool many = op->n_out < 0 || op->n_out > GM_OP_MAX_OUT;
     int n = many ? call_many(op, in, n_in, attrs, out, n_out) : gm__dispatch(op, in, n_in, attrs, few);
@@ -51,7 +52,7 @@ int gm_op_call(const gm_op *op, gm_tensor *const *in, int n_in, const void *attr
 gm_tensor *gm_op_call1(const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs) {
     gm_tensor *out[GM_OP_MAX_OUT] = { NULL };
     if (op->n_out < 0 || op->n_out > GM_OP_MAX_OUT) return gm_op_call(op, in, n_in, attrs, out, 1) > 0 ? out[0] : NULL;
-    gm_tensor *meant[CALL_MAX_OUT];
+    gm_tensor *meant[GM__MAX_PORTS];
     const gm_context *c = gm__context();
     if (c->error || !call_check(op, in, n_in, attrs)) return NULL;
     if (__builtin_expect(c->stand_ins != NULL, 0) && !(in = call_stand_ins(op, in, n_in, meant))) return NULL;

@@ -57,14 +57,14 @@ static bool concat_grad(const gm_grad_args *a) {
 
 /* Linear in all inputs together, so absent tangents are zeros. */
 static bool concat_jvp(const gm_jvp_args *a) {
-    gm_tensor *t[64];
+    gm_tensor *t[GM__MAX_PORTS];
     for (int i = 0; i < a->n_in; i++) t[i] = a->tin[i] ? a->tin[i] : gm_zeros(a->in[i]->shape, a->in[i]->dtype);
     a->tout[0] = gm_op_call1(a->op, t, a->n_in, a->attrs);
     return a->tout[0] != NULL;
 }
 
 static bool concat_batch(const gm_batch_args *a) {
-    gm_tensor *in[64];
+    gm_tensor *in[GM__MAX_PORTS];
     concat_attrs p = { ((const concat_attrs *)a->attrs)->dim + 1 };
     for (int i = 0; i < a->n_in; i++) in[i] = gm__batched(a, i);
     a->out[0] = gm_op_call1(a->op, in, a->n_in, &p);

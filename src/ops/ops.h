@@ -11,6 +11,12 @@
 
 typedef int (*gm__dispatch_fn)(const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs, gm_tensor **out);
 extern gm__dispatch_fn gm__dispatch;
+/* The most inputs, and the most outputs, of a call. */
+enum { GM__MAX_PORTS = 256 };
+/* Says of each output to be that it is row-major, until infer says otherwise. */
+static inline void gm__clear_specs(const gm_op *op, gm_spec *spec) {
+    for (int j = 0; j < GM__MAX_PORTS && (op->n_out < 0 || j < op->n_out); j++) spec[j].channels_last = 0;
+}
 /* What it is at first (eager/run.c). Named here, so that a program that links the static library gets that file:
  * nothing else need ask for it. */
 int gm__eager_dispatch(const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs, gm_tensor **out);

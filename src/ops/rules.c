@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-enum { RULES_MAX = 64 };
+enum { RULES_MAX = GM__MAX_PORTS };
 
 /* ---- tangents ---- */
 

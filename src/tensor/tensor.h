@@ -69,6 +69,9 @@ gm_tensor *gm__tensor_over(gm_storage *storage, int64_t offset, const gm_shape *
 /* A second handle on the values of `t`, without its history. */
 gm_tensor *gm__tensor_alias(const gm_tensor *t);
 
+/* Somebody may want its gradient. */
+static inline bool gm__is_tracked(const gm_tensor *t) { return t->node || t->requires_grad; }
+
 /* What an operation takes where it is given t: t, but inside of gm_substitute_begin. */
 gm_tensor *gm__stand_in_find(const gm_tensor *t);
 
