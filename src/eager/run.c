@@ -68,7 +68,8 @@ bool gm__needs_narrowing(const gm_op *op, gm_tensor *const *in, int n_in) {
 static int run_values(const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs, gm_tensor **out) {
     gm_tensor *ready[GM__MAX_PORTS];
     bool simple = !(op->flags & (GM_OP_CONTIGUOUS | GM_OP_COMPUTE_F32));
-    if (n_in > GM__MAX_PORTS) return gm_fail(GM_ERROR_VALUE, "%s: %d inputs, at most %d", op->name, n_in, GM__MAX_PORTS), -1;
+    if (n_in > GM__MAX_PORTS)
+        return gm_fail(GM_ERROR_VALUE, "%s: %d inputs, at most %d", op->name, n_in, GM__MAX_PORTS), -1;
     if (!gm__prepare_inputs(op, in, n_in, ready)) return -1;
     gm_op_args a = { op, n_in, op->n_out, simple ? in : ready, attrs };
     int n = run_make_outputs(&a, out);

@@ -1,7 +1,7 @@
 /* stand_in.h: tensors in place of others, for what the thread calls from now on; innermost first.
  *
- * `miss` (may be NULL) is asked about a tensor that is not in the map, after the outer ones were: it gives what is to be
- * taken, and may add it. The map holds its tensors. */
+ * `miss` (may be NULL) is asked about a tensor that is not in the map, after the outer ones were: it gives what is to
+ * be taken, and may add it. The map holds its tensors. */
 #ifndef GM_TENSOR_STAND_IN_H
 #define GM_TENSOR_STAND_IN_H
 
