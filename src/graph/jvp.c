@@ -76,7 +76,7 @@ static gm_pack *jvp_run(gm_fn *f, gm_pack *in) {
     if (gm_ok() && n > JVP_MAX_IN) gm_fail(GM_ERROR_UNSUPPORTED, "jvp: over %d inputs", JVP_MAX_IN);
     for (int64_t i = 0; gm_ok() && i < n; i++) values[i] = gm_pack_at(flat, i);
     bool ok = gm_ok() && gm__replay_begin(&r, f, given, values) && jvp_take_tangents(&r, flat, directions);
-    while (ok && r.walk.at < r.trace.graph->n_nodes) 
+    while (ok && r.walk.at < r.trace.graph->n_nodes)
         ok = gm__walk_node(&r.trace.graph->node[r.walk.at++], jvp_node, &r);
     if (ok) out = jvp_results(&r);
     gm__replay_end(&r);

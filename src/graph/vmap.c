@@ -127,7 +127,7 @@ static gm_pack *vmap_call(gm_fn *f, gm_pack *in) {
     if (gm_ok() && inputs->size < 0) gm_fail(GM_ERROR_VALUE, "vmap: no input is mapped");
     bool ok = gm_ok() && gm__replay_begin(&run.r, f, one, inputs->value);
     for (int64_t i = 0; ok && i < inputs->n; i++) run.r.mapped[run.r.trace.graph->in[i]] = inputs->mapped[i];
-    while (ok && run.r.walk.at < run.r.trace.graph->n_nodes) 
+    while (ok && run.r.walk.at < run.r.trace.graph->n_nodes)
         ok = gm__walk_node(&run.r.trace.graph->node[run.r.walk.at++], vmap_node, &run);
     if (ok) out = gm__replay_result(&run.r, vmap_result);
     gm__replay_end(&run.r);
