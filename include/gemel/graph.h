@@ -68,6 +68,27 @@ GM_API gm_fn *gm_vmap_with(gm_fn *f, const gm_vmap_args *args);
  * read. */
 GM_API gm_fn *gm_remat(gm_fn *f);
 
+/* ---- Control flow --------------------------------------------------------------------------------------------------
+ * In eager mode these are if, while and for, and functions may do as they like. In a recording each is one operation of
+ * the program: the functions are recorded, once each, and what they use from outside goes in. They may be nested, and
+ * mixed with all transforms. Gradients add up inside, and come as one sum for each tensor. Each call takes one place in
+ * the random stream; what is drawn inside does not depend on which way was taken before. */
+
+/* yes(in) if `pred`, of one element, is not zero, else no(in). In a recording both give the same names, shapes and
+ * dtypes (SHAPE), and what only the other one uses gets gradients of zeros. in: may be NULL. */
+GM_API gm_pack *gm_cond(gm_tensor *pred, gm_fn *yes, gm_fn *no, gm_pack *in);
+/* state = body(state) as long as cond(state), of one element, is not zero. The state keeps its shapes and dtypes
+ * (SHAPE). In a recording tangents go through it, gradients only with a .bound of the number of steps (UNSUPPORTED; to
+ * go on after so many steps is a VALUE error): the way back has as many. */
+typedef struct { size_t size; int64_t bound; } gm_while_args;
+GM_API gm_pack *gm_while_with(gm_fn *cond, gm_fn *body, gm_pack *state, const gm_while_args *args);
+/* For each entry along the first dimension of every tensor of xs, or `length` times: body({ "carry", "x" }), both
+ * packs, gives { "carry", "y" }: the next carry, of the same shapes and dtypes (SHAPE), and a tensor or pack, which may
+ * be left out. { "carry": the last, "y": all, stacked }. `reverse`: from the last entry to the first; y stays in the
+ * order of xs. carry and xs may be NULL. */
+typedef struct { size_t size; int64_t length; int32_t reverse, reserved; } gm_scan_args;
+GM_API gm_pack *gm_scan_with(gm_fn *body, gm_pack *carry, gm_pack *xs, const gm_scan_args *args);
+
 /* ---- Recordings -------------------------------------------------------------------------------------------------- */
 
 /* The graph of f for inputs of these shapes and dtypes; values are not looked at. */
@@ -175,6 +196,10 @@ GM_API bool gm_graph_plan(gm_graph *g, gm_plan_info *info);
 #    define gm__grad_macro(f, ...)           gm_grad_with(f, &(gm_grad_fn_args){ __VA_ARGS__ })
 #    define gm_value_and_grad(...)           gm__value_and_grad_macro(__VA_ARGS__, .size = sizeof(gm_grad_fn_args))
 #    define gm__value_and_grad_macro(f, ...) gm_value_and_grad_with(f, &(gm_grad_fn_args){ __VA_ARGS__ })
+#    define gm_while(...)                    gm__while_macro(__VA_ARGS__, .size = sizeof(gm_while_args))
+#    define gm__while_macro(c, b, s, ...)    gm_while_with(c, b, s, &(gm_while_args){ __VA_ARGS__ })
+#    define gm_scan(...)                     gm__scan_macro(__VA_ARGS__, .size = sizeof(gm_scan_args))
+#    define gm__scan_macro(b, c, xs, ...)    gm_scan_with(b, c, xs, &(gm_scan_args){ __VA_ARGS__ })
 #    define gm_vmap(...)                     gm__vmap_macro(__VA_ARGS__, .size = sizeof(gm_vmap_args))
 #    define gm__vmap_macro(f, ...)           gm_vmap_with(f, &(gm_vmap_args){ __VA_ARGS__ })
 #endif

@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 __thread gm_context *gm__context_current __attribute__((tls_model("initial-exec")));
 static __thread gm_context *context_own __attribute__((tls_model("initial-exec")));
@@ -152,4 +153,20 @@ void gm_where_pop(int64_t before) {
     if (before < 0 || before > c->where_length) return;
     c->where_length = before;
     c->where[before] = 0;
+}
+
+gm__thread_modes gm__thread_modes_now(void) {
+    const gm_context *c = gm__context();
+    gm__thread_modes m = { .again = c->again, .trace = c->trace, .stand_ins = c->stand_ins, .draws = c->draws,
+                    .autocast = c->autocast, .no_grad = c->no_grad };
+    memcpy(m.where, c->where, sizeof m.where);
+    return m;
+}
+
+void gm__thread_modes_set(const gm__thread_modes *m) {
+    gm_context *c = gm__context();
+    c->again = m->again, c->trace = m->trace, c->stand_ins = m->stand_ins, c->draws = m->draws;
+    c->autocast = m->autocast, c->no_grad = m->no_grad;
+    memcpy(c->where, m->where, sizeof c->where);
+    c->where_length = (int64_t)strlen(c->where);
 }

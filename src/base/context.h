@@ -43,6 +43,19 @@ struct gm_context {
     gm_context *before, *after; /* the list of all contexts */
 };
 
+/* The modes of a thread: what was before, and back to it. Zeroed ones are a thread's at first. */
+typedef struct {
+    char where[256];
+    int64_t again;
+    struct gm__trace *trace;
+    struct gm__stand_ins *stand_ins;
+    struct gm__draws *draws;
+    int32_t autocast;
+    bool no_grad;
+} gm__thread_modes;
+gm__thread_modes gm__thread_modes_now(void);
+void gm__thread_modes_set(const gm__thread_modes *m);
+
 extern __thread gm_context *gm__context_current __attribute__((tls_model("initial-exec")));
 gm_context *gm__context_find(void);
 /* The calling thread's context. Never NULL: without memory for one, a shared emergency context reports MEMORY. */

@@ -22,7 +22,7 @@ typedef struct {
 static bool cse_may_merge(const cse_state *c, const gm__node *n) {
     for (int j = 0; j < n->n_out; j++)
         if (!(n->op->flags & GM_OP_VIEW) && c->ever[n->out + j]) return false;
-    return !(n->op->flags & (GM_OP_RANDOM | GM_OP_EFFECT | GM_OP_DYNAMIC)) && !n->op->writes && n->n_out > 0;
+    return !(n->flags & (GM_OP_RANDOM | GM_OP_EFFECT | GM_OP_DYNAMIC)) && !n->op->writes && n->n_out > 0;
 }
 
 static int32_t cse_writes(const cse_state *c, const gm__node *n, int i) {
@@ -73,8 +73,8 @@ static int64_t cse_find(cse_state *c, int64_t at) {
 }
 
 static void cse_note_writes(cse_state *c, const gm__node *n) {
-    for (int i = 0; i < n->n_in && i < 32; i++)
-        if (n->op->writes >> i & 1 && n->in[i] >= 0) c->written[gm__graph_root(c->g, n->in[i])]++;
+    for (int i = 0; i < n->n_in; i++)
+        if (n->in[i] >= 0 && gm__node_writes(n, i)) c->written[gm__graph_root(c->g, n->in[i])]++;
 }
 
 static void cse_run(cse_state *c, bool *keep) {

@@ -9,7 +9,7 @@
 enum { FOLD_MAX_BYTES = 1 << 16 };
 
 static bool fold_may(const gm__node *n) {
-    return !(n->op->flags & (GM_OP_RANDOM | GM_OP_EFFECT | GM_OP_DYNAMIC)) && !n->op->writes && n->n_out == 1;
+    return !(n->flags & (GM_OP_RANDOM | GM_OP_EFFECT | GM_OP_DYNAMIC)) && !n->op->writes && n->n_out == 1;
 }
 
 static bool fold_is_small(const gm__value *v) {

@@ -62,7 +62,7 @@ static bool fuse_order_of(fuse_state *f, fuse_place *place, const bool *written,
     for (int pass = 0; pass < 2; pass++) /* what a node reads and writes it reads first */
         for (int i = 0; i < n->n_in; i++) {
             int32_t root = n->in[i] < 0 ? -1 : gm__graph_root(f->g, n->in[i]);
-            bool writes = i < 32 && n->op->writes >> i & 1;
+            bool writes = gm__node_writes(n, i);
             if (root >= 0 && written[root] && writes == pass && !fuse_touch(f, &place[root], at, writes)) return false;
         }
     return true;
@@ -77,7 +77,7 @@ static bool fuse_find_order(fuse_state *f) {
     for (int64_t v = 0; place && v < g->n_values; v++) place[v].writer = -1;
     for (int32_t i = 0; written && place && ok && i < g->n_nodes; i++) {
         ok = fuse_data_before(f, i) && fuse_order_of(f, place, written, i);
-        if (!ok || !(g->node[i].op->flags & GM_OP_EFFECT)) continue;
+        if (!ok || !(g->node[i].flags & GM_OP_EFFECT)) continue;
         if (effect >= 0) ok = fuse_push(&f->before[i], effect);
         effect = i;
     }

@@ -321,6 +321,7 @@ gm_fn *gm_jit(gm_fn *f) {
     jit_state *j = made ? gm_alloc(sizeof *j) : NULL;
     if (!j) return NULL;
     pthread_mutex_init(&j->lock, NULL);
+    gm__graph_program = gm__inner_run;
     made->env = j, made->free_env = jit_free;
     return made;
 }

@@ -35,6 +35,8 @@ struct gm__plan {
     gm_tensor **pointers; /* the calls' inputs and outputs */
     bool *copied;        /* [n_out]: the output is no memory of its own in the plan: it is copied */
     void *arena;
+    char *base;          /* where it begins, or began last */
+    bool *in_arena;      /* [n_values] */
     int64_t n_calls;
     gm__plan_stats stats;
 };
@@ -46,6 +48,7 @@ static void plan_destroy(void *object) {
     gm_free(p->call);
     gm_free(p->pointers);
     gm_free(p->copied);
+    gm_free(p->in_arena);
     gm_free(p->arena);
     gm_release(p->graph);
 }
@@ -198,15 +201,34 @@ static void plan_list_buffers(const gm__plan *p, plan_memory *m) {
     }
 }
 
-static bool plan_set_arena(gm__plan *p, const plan_memory *m, int64_t bytes) {
-    p->arena = gm_alloc((size_t)bytes + 64);
+/* The arena's memory, where it is not there, and the values' places in it. */
+static bool plan_take_arena(gm__plan *p) {
+    if (p->arena) return true;
+    p->arena = gm_realloc(NULL, (size_t)p->stats.arena + 64);
     if (!p->arena) return false;
     char *base = (char *)(((uintptr_t)p->arena + 63) & ~(uintptr_t)63);
     for (int64_t v = 0; v < p->graph->n_values; v++)
-        if (plan_in_arena(p, (int32_t)v))
-            p->value[v]->storage->data = base + m->buffer[m->number[m->home[v]]].offset;
-    p->stats.arena = bytes;
+        if (p->in_arena[v])
+            p->value[v]->storage->data = base + ((uintptr_t)p->value[v]->storage->data - (uintptr_t)p->base);
+    p->base = base;
     return true;
+}
+
+void gm__plan_rest(gm__plan *p) {
+    gm_free(p->arena);
+    p->arena = NULL;
+}
+
+static bool plan_set_arena(gm__plan *p, const plan_memory *m, int64_t bytes) {
+    p->in_arena = gm_alloc((size_t)p->graph->n_values + 1);
+    if (!p->in_arena) return false;
+    for (int64_t v = 0; v < p->graph->n_values; v++) {
+        p->in_arena[v] = plan_in_arena(p, (int32_t)v);
+        if (p->in_arena[v])
+            p->value[v]->storage->data = (void *)(uintptr_t)m->buffer[m->number[m->home[v]]].offset;
+    }
+    p->stats.arena = bytes;
+    return plan_take_arena(p);
 }
 
 static bool plan_make_arena(gm__plan *p) {
@@ -365,9 +387,8 @@ static bool plan_finish(gm__plan *p, gm_tensor **out) {
     return true;
 }
 
-static bool plan_run(gm__plan *p, gm_tensor *const *in, gm_tensor **out) {
-    uint64_t seed = 0, first = gm__take_draws(p->graph->n_draws, &seed);
-    if (!plan_bind_inputs(p, in) || !plan_make_outputs(p, out)) return false;
+static bool plan_run(gm__plan *p, gm_tensor *const *in, gm_tensor **out, uint64_t seed, uint64_t first) {
+    if (!plan_take_arena(p) || !plan_bind_inputs(p, in) || !plan_make_outputs(p, out)) return false;
     for (int64_t i = 0; i < p->n_calls; i++) {
         gm_scope s = gm_scope_open();
         bool ok = plan_run_call(&p->call[i], seed, first);
@@ -377,7 +398,12 @@ static bool plan_run(gm__plan *p, gm_tensor *const *in, gm_tensor **out) {
     return plan_finish(p, out);
 }
 
-bool gm__plan_run(gm__plan *p, gm_tensor *const *in, gm_tensor **out) {
+bool gm__plan_run_at(gm__plan *p, gm_tensor *const *in, gm_tensor **out, uint64_t seed, uint64_t first) {
     GM_NO_GRAD;
-    return plan_run(p, in, out) && gm_ok();
+    return plan_run(p, in, out, seed, first) && gm_ok();
+}
+
+bool gm__plan_run(gm__plan *p, gm_tensor *const *in, gm_tensor **out) {
+    uint64_t seed = 0, first = gm__take_draws(p->graph->n_draws, &seed);
+    return gm__plan_run_at(p, in, out, seed, first);
 }

@@ -10,6 +10,12 @@ typedef struct gm__plan gm__plan;
 gm__plan *gm__plan_new(gm_graph *g);
 /* Runs it: inputs in order, described as the graph's are; the outputs are new tensors in `out`, owned by the scope. */
 bool gm__plan_run(gm__plan *p, gm_tensor *const *in, gm_tensor **out);
+/* With draws from this place on, in place of the next ones of the stream. */
+bool gm__plan_run_at(gm__plan *p, gm_tensor *const *in, gm_tensor **out, uint64_t seed, uint64_t first);
+/* inner.c: runs a graph inside of a node by its plan; false, without an error, if that runs already. */
+bool gm__inner_run(gm_graph *g, gm_tensor *const *in, gm_tensor **out, uint64_t seed, uint64_t first);
+/* Gives its arena back until the next run. */
+void gm__plan_rest(gm__plan *p);
 
 typedef struct {
     int64_t kernels, arena, live; /* calls per run; bytes; the largest sum of buffers alive at once */

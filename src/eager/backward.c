@@ -216,7 +216,7 @@ static bool backward_visit_node(backward_pass *b, backward_visit *v) {
               backward_pass_on(b, n, all + n->n_in, needs);
     if (all != few) gm_free(all);
     if (needs != few_needs) gm_free(needs);
-    if (!b->retain) gm__node_drop_saved(n);
+    if (!b->retain && !n->lasting) gm__node_drop_saved(n);
     return ok;
 }
 
@@ -240,9 +240,10 @@ static void backward_end(backward_pass *b) {
     gm_free(b->heap);
 }
 
-static bool backward_run(backward_pass *b, gm_tensor *y, gm_tensor *gradient) {
+static bool backward_run(backward_pass *b, gm_tensor *const *y, gm_tensor *const *gradient, int n) {
     b->last_hook = gm__n_hooks_added();
-    if (!backward_deliver(b, y->node, y, y->out_index, gradient)) return false;
+    for (int k = n; k-- > 0;) /* what is used last comes first */
+        if (!backward_deliver(b, y[k]->node, y[k], y[k]->out_index, gradient[k])) return false;
     while (b->n) {
         backward_visit *v = backward_pop(b);
         if (!backward_visit_node(b, v)) return false;
@@ -300,7 +301,7 @@ bool gm_backward_with(gm_tensor *y, const gm_backward_args *args) {
     gm_tensor *seed = backward_seed(y, o.gradient, "backward", false);
     backward_pass b = { .all = true, .create_graph = o.create_graph, .retain = o.retain || o.create_graph };
     backward_set_mode(b.create_graph);
-    bool ok = seed && backward_run(&b, y, seed) && backward_store(&b);
+    bool ok = seed && backward_run(&b, &y, &seed, 1) && backward_store(&b);
     backward_end(&b);
     gm_no_grad_end(&mode);
     return ok;
@@ -324,32 +325,60 @@ static gm_pack *backward_pack(backward_pass *b, gm_pack *xs) {
     return out;
 }
 
+static bool backward_wants(backward_pass *b, gm_pack *xs) {
+    for (int64_t k = 0; k < b->n_wanted; k++) {
+        b->wanted[k] = gm_pack_at(xs, k);
+        if (!b->wanted[k] || !gm__is_tracked(b->wanted[k]))
+            return gm_fail(GM_ERROR_GRADIENT, "gradients: %s does not require a gradient", gm_pack_name(xs, k));
+    }
+    return gm_ok();
+}
+
+/* In the mode of the pass, with everything that ends after it. */
+static gm_pack *backward_towards(backward_pass *b, gm_tensor *const *y, gm_tensor *const *gradient, int n,
+                                 gm_pack *xs) {
+    gm_pack *out = NULL;
+    bool ok = true;
+    for (int k = 0; k < n && ok; k++)
+        ok = !y[k]->node || gm__mark_wanted(&b->marks, y[k]->node, b->wanted, b->n_wanted);
+    if (ok && backward_run(b, y, gradient, n)) out = backward_pack(b, xs);
+    for (int64_t k = 0; k < b->n_wanted; k++) gm_release(b->found[k]);
+    backward_end(b);
+    return out;
+}
+
+static bool backward_begin(backward_pass *b, gm_pack *xs, bool create_graph) {
+    int64_t n = xs ? gm_pack_count(xs) : -1;
+    if (n < 0) return false;
+    *b = (backward_pass){ .create_graph = create_graph, .retain = true, .n_wanted = n };
+    b->wanted = gm_alloc((size_t)(2 * n + 1) * sizeof *b->wanted);
+    if (!b->wanted) return false;
+    b->found = b->wanted + n;
+    return backward_wants(b, xs);
+}
+
+gm_pack *gm__gradients_of(gm_tensor *const *y, gm_tensor *const *gradient, int n, gm_pack *xs) {
+    backward_pass b = { 0 };
+    GM_SCOPE(scope);
+    gm_no_grad_guard mode = gm_no_grad_begin();
+    backward_set_mode(true);
+    gm_pack *out = backward_begin(&b, xs, true) ? backward_towards(&b, y, gradient, n, xs) : NULL;
+    gm_free(b.wanted);
+    gm_no_grad_end(&mode);
+    return gm_return(&scope, out);
+}
+
 gm_pack *gm_gradients_with(gm_tensor *y, gm_pack *xs, const gm_backward_args *args) {
     gm_backward_args o;
+    backward_pass b = { 0 };
     if (!gm_ok() || !gm__args_take("gradients", &o, sizeof o, args) || !gm__check_tensor(y, "gradients", 1))
         return NULL;
     GM_SCOPE(scope);
     xs = gm_pack_flatten(xs);
-    int64_t n = xs ? gm_pack_count(xs) : -1;
-    if (n < 0) return NULL;
-    backward_pass b = { .create_graph = o.create_graph, .retain = true, .n_wanted = n };
-    b.wanted = gm_alloc((size_t)(2 * n + 1) * sizeof *b.wanted);
-    if (!b.wanted) return NULL;
-    b.found = b.wanted + n;
     gm_no_grad_guard mode = gm_no_grad_begin();
-    gm_pack *out = NULL;
-    bool ok = true;
-    for (int64_t k = 0; k < n && ok; k++) {
-        b.wanted[k] = gm_pack_at(xs, k);
-        if (b.wanted[k] && !b.wanted[k]->node && !b.wanted[k]->requires_grad)
-            ok = gm_fail(GM_ERROR_GRADIENT, "gradients: %s does not require a gradient", gm_pack_name(xs, k));
-    }
-    gm_tensor *seed = ok ? backward_seed(y, o.gradient, "gradients", true) : NULL;
+    gm_tensor *seed = backward_begin(&b, xs, o.create_graph) ? backward_seed(y, o.gradient, "gradients", true) : NULL;
     backward_set_mode(b.create_graph);
-    ok = seed && gm_ok() && gm__mark_wanted(&b.marks, y->node, b.wanted, n);
-    if (ok && backward_run(&b, y, seed)) out = backward_pack(&b, xs);
-    for (int64_t k = 0; k < n; k++) gm_release(b.found[k]);
-    backward_end(&b);
+    gm_pack *out = seed && gm_ok() ? backward_towards(&b, &y, &seed, 1, xs) : NULL;
     gm_free(b.wanted);
     gm_no_grad_end(&mode);
     return gm_return(&scope, out);

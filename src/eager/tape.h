@@ -28,6 +28,7 @@ struct gm_node {
     uint64_t sequence;  /* order of execution */
     int32_t n_in, n_out;
     bool used;          /* its saved values were dropped by a backward pass */
+    bool lasting;       /* there are none to drop: any number of passes may go through it */
     char *where;        /* the module path, in anomaly mode */
     void *block;        /* the memory of all below */
     void *attrs;
@@ -52,6 +53,9 @@ gm_tensor *gm__node_output(gm_node *n, int j);
 /* A zero gradient for output j. */
 gm_shape gm__node_out_shape(const gm_node *n, int j);
 void gm__node_drop_saved(gm_node *n);
+
+/* eager/backward.c: gm_gradients of several values, each with its own arriving gradient; with a tape. */
+gm_pack *gm__gradients_of(gm_tensor *const *y, gm_tensor *const *gradient, int n, gm_pack *xs);
 
 /* eager/wanted.c: notes in `marks`, an empty map, what of the tape below `root` (may be NULL) leads to the wanted
  * tensors. An edge is wanted if a gradient has to go along it; an entry leads if its rule has to be called. */

@@ -16,7 +16,7 @@
 
 /* The place of the attribute `name` of a random operation, NULL if it has none. */
 static int64_t *walk_attr(const gm__node *n, void *attrs, const char *name) {
-    if (!attrs || !(n->op->flags & GM_OP_RANDOM)) return NULL;
+    if (!attrs || !(n->op->flags & (GM_OP_RANDOM | GM_OP_OBJECTS))) return NULL;
     for (const gm_attr *a = n->op->attrs; a && a->name; a++)
         if (!strcmp(a->name, name)) return (int64_t *)((char *)attrs + a->offset);
     return NULL;
@@ -45,10 +45,14 @@ uint64_t gm__take_draws(int64_t n, uint64_t *seed) {
 /* ---- a walk ---- */
 
 bool gm__walk_begin(gm__walk *w, const gm_graph *g, gm_tensor *const *in) {
-    *w = (gm__walk){ .graph = g };
+    uint64_t seed = 0, first = gm__take_draws(g->n_draws, &seed);
+    return gm__walk_begin_at(w, g, in, seed, first);
+}
+
+bool gm__walk_begin_at(gm__walk *w, const gm_graph *g, gm_tensor *const *in, uint64_t seed, uint64_t first) {
+    *w = (gm__walk){ .graph = g, .seed = seed, .first = first };
     w->value = gm_alloc((size_t)(g->n_values + 1) * sizeof *w->value);
     if (!w->value) return false;
-    w->first = gm__take_draws(g->n_draws, &w->seed);
     for (int64_t v = 0; v < g->n_values; v++) {
         if (g->value[v].kind == GM__VALUE_CAPTURED) gm__walk_put(w, (int32_t)v, g->value[v].captured);
         if (g->value[v].kind == GM__VALUE_INPUT) gm__walk_put(w, (int32_t)v, in[g->value[v].from]);
@@ -110,6 +114,24 @@ static bool evaluate_leave(gm__walk *w) {
         if (!gm_set_gradient(x, x->grad ? gm_add(x->grad, g) : g)) return false;
     }
     return gm_ok();
+}
+
+bool (*gm__graph_program)(gm_graph *g, gm_tensor *const *in, gm_tensor **out, uint64_t seed, uint64_t first);
+
+static bool evaluate_values(gm_graph *g, gm_tensor *const *in, gm_tensor **out, uint64_t seed, uint64_t first) {
+    gm__walk w = { 0 };
+    gm_pack *held = gm_pack_new(); /* the scope's */
+    bool ok = gm__walk_begin_at(&w, g, in, seed, first);
+    while (ok && w.at < g->n_nodes) ok = gm__walk_step(&w);
+    for (int64_t i = 0; ok && i < g->n_out; i++) ok = gm_pack_set(held, NULL, out[i] = w.value[g->out[i].value]);
+    gm__walk_end(&w);
+    return ok;
+}
+
+bool gm__graph_values(gm_graph *g, gm_tensor *const *in, gm_tensor **out, uint64_t seed, uint64_t first) {
+    bool now = !gm__context()->trace && gm__graph_program;
+    return (now && gm__graph_program(g, in, out, seed, first)) ||
+           (gm_ok() && evaluate_values(g, in, out, seed, first));
 }
 
 gm_pack *gm__graph_evaluate(const gm_graph *g, gm_tensor *const *in) {

@@ -36,6 +36,7 @@ static void graph_destroy(void *object) {
     gm_free(g->numbers.at);
     gm_free(g->note);
     gm_free(g->text);
+    gm_release(g->program);
 }
 
 static const gm_type graph_type = { "graph", sizeof(gm_graph), graph_destroy };
@@ -59,12 +60,16 @@ int32_t gm__graph_add_value(gm_graph *g, int32_t kind, const gm_tensor *t) {
 gm__node *gm__graph_add_node(gm_graph *g, const gm_op *op, const void *attrs, int n_in) {
     if (!gm__grow(&g->node, g->n_nodes, &g->node_capacity, sizeof *g->node)) return NULL;
     gm__node *n = &g->node[g->n_nodes];
-    *n = (gm__node){ .op = op, .n_in = n_in };
+    *n = (gm__node){ .op = op, .flags = op->flags, .n_in = n_in };
     n->in = gm_alloc((size_t)(n_in ? n_in : 1) * sizeof *n->in);
     if (op->attrs_bytes) n->attrs = gm_alloc(op->attrs_bytes);
     if (!n->in || (op->attrs_bytes && !n->attrs)) return graph_free_node(n), NULL;
     if (op->attrs_bytes) memcpy(n->attrs, attrs, op->attrs_bytes);
-    for (const gm_attr *a = op->attrs; a && a->name; a++) gm_retain(graph_object(a, n->attrs));
+    for (const gm_attr *a = op->attrs; a && a->name; a++) {
+        const gm_graph *inner = gm_retain(graph_object(a, n->attrs));
+        for (int64_t i = 0; inner && gm__is_graph(inner) && i < inner->n_nodes; i++)
+            n->flags |= inner->node[i].flags & GM_OP_EFFECT;
+    }
     g->n_nodes++;
     return n;
 }
@@ -162,14 +167,34 @@ int32_t gm__graph_root(const gm_graph *g, int32_t v) {
     return v;
 }
 
+static bool graph_writes_input(const gm_graph *g, int64_t input) {
+    for (int64_t i = 0; i < g->n_nodes; i++)
+        for (int k = 0; k < g->node[i].n_in; k++)
+            if (g->node[i].in[k] >= 0 && gm__node_writes(&g->node[i], k) &&
+                gm__graph_root(g, g->node[i].in[k]) == g->in[input])
+                return true;
+    return false;
+}
+
+/* Inputs of graphs inside are the last ones of the node. */
+bool gm__node_writes(const gm__node *n, int i) {
+    if (i < 32 && n->op->writes >> i & 1) return true;
+    for (const gm_attr *a = n->flags & GM_OP_OBJECTS ? n->op->attrs : NULL; a && a->name; a++) {
+        const gm_graph *g = graph_object(a, n->attrs);
+        int64_t input = gm__is_graph(g) ? i - (n->n_in - g->n_in) : -1;
+        if (input >= 0 && graph_writes_input(g, input)) return true;
+    }
+    return false;
+}
+
 void gm__graph_written(const gm_graph *g, bool *written) {
     for (int64_t i = 0; i < g->n_nodes; i++)
-        for (int k = 0; k < g->node[i].n_in && k < 32; k++)
-            if (g->node[i].op->writes >> k & 1 && g->node[i].in[k] >= 0)
+        for (int k = 0; k < g->node[i].n_in; k++)
+            if (g->node[i].in[k] >= 0 && gm__node_writes(&g->node[i], k))
                 written[gm__graph_root(g, g->node[i].in[k])] = true;
 }
 
-bool gm__node_has_effect(const gm__node *n) { return n->op->flags & GM_OP_EFFECT || n->op->writes; }
+bool gm__node_has_effect(const gm__node *n) { return n->flags & GM_OP_EFFECT || n->op->writes; }
 
 int64_t gm_graph_n_nodes(const gm_graph *g) { return gm__graph_check(g, "graph_n_nodes") ? g->n_nodes : -1; }
 

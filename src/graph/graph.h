@@ -26,6 +26,7 @@ typedef struct {
 
 typedef struct {
     const gm_op *op;
+    uint32_t flags; /* the operation's; GM_OP_EFFECT too if a graph inside has an effect */
     void *attrs;   /* objects that they point to are held */
     int32_t *in;   /* values, -1 for an absent one */
     int32_t n_in, n_out;
@@ -58,6 +59,8 @@ struct gm_graph {
     gm__affines sizes, numbers; /* those of values, and of attributes, that depend on it */
     char *note;      /* what does not depend on it as a graph can say; NULL if nothing */
     char *text;      /* given out last by gm_graph_text or gm_graph_dot */
+    void *program;        /* of a graph inside of a node: what runs it (compile/inner.c) */
+    _Atomic int32_t busy; /* it does */
 };
 
 /* In a graph, the place of a random operation in the default stream is the number of the draw: `count` is GM__DRAW plus
@@ -77,6 +80,8 @@ gm_tensor *gm__graph_ghost(const gm_graph *g, int32_t v);
 int32_t gm__graph_root(const gm_graph *g, int32_t v);
 /* Sets written[] of the roots that some node writes. */
 void gm__graph_written(const gm_graph *g, bool *written);
+/* True if node n changes its input i in place. */
+bool gm__node_writes(const gm__node *n, int i);
 /* True if node n has to run though nobody may need its outputs. */
 bool gm__node_has_effect(const gm__node *n);
 /* A hash of everything a run depends on: nodes, attributes, descriptions; captured tensors count by identity. */
@@ -107,6 +112,20 @@ int64_t gm__value_bytes(const gm_shape *shape, gm_dtype dtype);
 /* valid.c: true if g is a graph: nodes take only what comes before them, and every value is as infer says. An INTERNAL
  * error names the node. */
 bool gm__graph_valid(const gm_graph *g);
+
+/* ---- derive.c: graphs made of graphs that capture no value of a recording ---- */
+
+/* Owned by the scope. Draws stay where they are. Inputs and outputs are those of g, and then:
+ * VJP: inputs also the gradients that arrive, of outputs `out`; outputs are the gradients of inputs `in`, and only
+ * they. JVP: inputs also the tangents of inputs `in`; outputs are the tangents of all float outputs, and only they.
+ * BATCH: inputs `in`, and all outputs, have a first dimension of `size`.
+ * The first two do not do what g does beside giving outputs. */
+enum { GM__DERIVE_VJP, GM__DERIVE_JVP, GM__DERIVE_BATCH };
+gm_graph *gm__graph_derive(gm_graph *g, int kind, const bool *in, const bool *out, int64_t size);
+/* A recording of f for ghosts like these, in modes that are nobody's. */
+gm_graph *gm__graph_trace(gm_fnp f, void *env, gm_pack *likes);
+/* g without its effects. */
+gm_graph *gm__graph_pure(gm_graph *g);
 
 /* ---- unify.c: graphs for any batch ---- */
 
@@ -140,6 +159,7 @@ typedef struct {
     int64_t at;        /* the next node */
 } gm__walk;
 bool gm__walk_begin(gm__walk *w, const gm_graph *g, gm_tensor *const *in);
+bool gm__walk_begin_at(gm__walk *w, const gm_graph *g, gm_tensor *const *in, uint64_t seed, uint64_t first);
 /* The tensors of node n's inputs; false if there are too many. */
 enum { GM__WALK_MAX = 256 }; /* GM__MAX_PORTS */
 bool gm__walk_inputs(const gm__walk *w, const gm__node *n, gm_tensor **in);
@@ -149,6 +169,10 @@ bool gm__walk_node(const gm__node *n, bool (*run)(void *env, const gm__node *n),
 /* Runs the next node. */
 bool gm__walk_step(gm__walk *w);
 void gm__walk_end(gm__walk *w);
+/* The outputs alone, in order, for draws at these places: by a program if there is one, else node by node. */
+bool gm__graph_values(gm_graph *g, gm_tensor *const *in, gm_tensor **out, uint64_t seed, uint64_t first);
+/* compile/inner.c: false, without an error, if it cannot run now. */
+extern bool (*gm__graph_program)(gm_graph *g, gm_tensor *const *in, gm_tensor **out, uint64_t seed, uint64_t first);
 /* The whole; the outputs by their names. */
 gm_pack *gm__graph_evaluate(const gm_graph *g, gm_tensor *const *in);
 

@@ -4,6 +4,7 @@
  * gives for what it is applied to, and what the text says of them has to agree. The text may come from anybody's file:
  * a line can only use what stands before it, numbers are bounded, and messages name the line and what it makes. */
 #include "../math/fp.h"
+#include "control.h"
 #include "text_form.h"
 #include "trace.h"
 #include "../base/args.h"
@@ -339,7 +340,8 @@ static bool parse_arguments(parse_state *s, gm__node *n, int32_t *in, char *attr
 static const gm_op *parse_find_op(const parse_text *p, const char *name) {
     for (int64_t i = 0; i < p->args->n_ops; i++)
         if (!strcmp(p->args->ops[i]->name, name)) return p->args->ops[i];
-    return gm_op_find(name);
+    const gm_op *op = gm_op_find(name);
+    return op ? op : gm__control_find(name);
 }
 
 /* NAME, or NAME.vVERSION of another version than the first. */

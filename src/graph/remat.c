@@ -29,7 +29,7 @@ typedef struct {
     int32_t *result;     /* [n_results]: which of the results the entry's outputs are */
     int32_t n_results;
     gm__draw_log draws;
-    char *where;
+    char where[256];
     uint64_t since;
     int32_t autocast;
 } remat_run;
@@ -42,7 +42,6 @@ static void remat_destroy(void *object) {
     gm_free(r->from);
     gm_free(r->result);
     gm_free(r->draws.draw);
-    gm_free(r->where);
 }
 
 static const gm_type remat_type = { "rematerialisation", sizeof(remat_run), remat_destroy };
@@ -81,8 +80,8 @@ static remat_run *remat_new(gm_fn *f, gm_pack *in) {
     r->in = gm_retain(in);
     r->since = gm__tape_now();
     r->autocast = c->autocast;
-    r->where = gm_strdup(c->where);
-    return r->where ? r : NULL;
+    memcpy(r->where, c->where, sizeof r->where);
+    return r;
 }
 
 /* Without a tape; in a recording with one, of ghosts: nodes that are recorded without gradients have no derivatives. */
@@ -144,30 +143,18 @@ gm_fn *gm_remat(gm_fn *f) {
 
 /* ---- the second ---- */
 
-/* The modes of the first run, until `enter` is called again with what was before. */
-typedef struct { const char *where; int64_t again; int32_t autocast; bool no_grad; } remat_modes;
-
-static void remat_enter(const remat_modes *m) {
-    gm_context *c = gm__context();
-    gm_where_pop(0);
-    if (*m->where) gm_where_push(m->where);
-    c->again = m->again, c->autocast = m->autocast, c->no_grad = m->no_grad;
-}
-
 static gm_pack *remat_second(remat_run *r) {
     static _Atomic int64_t number = 1;
-    const gm_context *c = gm__context();
-    char where[sizeof c->where];
-    remat_modes before = { memcpy(where, c->where, sizeof where), c->again, c->autocast, c->no_grad };
+    gm__thread_modes before = gm__thread_modes_now(), modes = before;
     gm__draws draws;
-    remat_enter(&(remat_modes){ r->where, atomic_fetch_add_explicit(&number, 1, memory_order_relaxed), r->autocast,
-                                false });
+    memcpy(modes.where, r->where, sizeof modes.where);
+    modes.again = atomic_fetch_add_explicit(&number, 1, memory_order_relaxed);
+    modes.autocast = r->autocast, modes.no_grad = false;
+    gm__thread_modes_set(&modes);
     gm__stand_ins_begin(&r->used);
     gm__draws_begin(&draws, GM__DRAWS_REPLAY, &r->draws);
     gm_pack *out = r->f->call(r->f, r->in);
-    gm__draws_end(&draws);
-    gm__stand_ins_end(&r->used);
-    remat_enter(&before);
+    gm__thread_modes_set(&before);
     return gm_ok() && out ? gm_pack_flatten(out) : NULL;
 }
 

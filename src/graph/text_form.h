@@ -31,7 +31,7 @@ static inline size_t gm__attr_bytes(const gm_attr *a) {
 
 /* The number of a draw, for random operations. */
 static inline bool gm__attr_is_draw(const gm_op *op, const gm_attr *a) {
-    return op->flags & GM_OP_RANDOM && !strcmp(a->name, "count");
+    return op->flags & (GM_OP_RANDOM | GM_OP_OBJECTS) && !strcmp(a->name, "count");
 }
 
 /* The graph that an attribute holds; NULL if it holds none. */

@@ -22,8 +22,8 @@ static bool vmap_maps(const gm__replay *r, const gm__node *n, bool *mapped) {
 }
 
 static bool vmap_writes_alone(const gm__node *n, const bool *mapped) {
-    for (int i = 0; i < n->n_in && i < 32; i++)
-        if (n->op->writes >> i & 1 && !mapped[i])
+    for (int i = 0; i < n->n_in; i++)
+        if (n->in[i] >= 0 && !mapped[i] && gm__node_writes(n, i))
             return gm_fail(GM_ERROR_UNSUPPORTED,
                            "vmap: %s changes a tensor that is the same for every entry of the batch", n->op->name);
     return true;
