@@ -2,8 +2,10 @@
  * every operation that has a C99 form, in one program. Where there is no C compiler, only the refusals are tested. */
 #include "ops/op_cases.h"
 
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static char dir[64];
@@ -167,6 +169,19 @@ static gm_pack *unsupported(void *env, gm_pack *in) {
     return out;
 }
 
+/* Files may not grow beyond a few pages: nothing is left of what was begun. */
+static void full_disk(gm_module *net, gm_pack *in, const char *path) {
+    struct rlimit before, small;
+    if (getrlimit(RLIMIT_FSIZE, &before)) return;
+    small = before, small.rlim_cur = 8192;
+    signal(SIGXFSZ, SIG_IGN);
+    if (setrlimit(RLIMIT_FSIZE, &small)) return;
+    CHECK(!gm_export_c(gm_functionp(forward, net, NULL), in, path) && gm_error_code() == GM_ERROR_IO);
+    setrlimit(RLIMIT_FSIZE, &before);
+    gm_error_clear();
+    CHECK(access(path, F_OK) != 0, "something was left");
+}
+
 static void test_refused(void) {
     GM_SCOPE(s);
     gm_pack *in = gm_pack_new();
@@ -180,6 +195,7 @@ static void test_refused(void) {
     CHECK(access(path, F_OK) != 0);
     CHECK(!gm_export_c(gm_functionp(forward, net, NULL), in, "/dev/null/x") && gm_error_code() == GM_ERROR_IO);
     gm_error_clear();
+    full_disk(net, in, path);
     CHECK(gm_export_c(gm_functionp(forward, net, NULL), in, path, .name = "9 */ \\\n", .main = 1), "%s",
           gm_error_message());
     if (!has("cc")) return;
