@@ -146,6 +146,7 @@
 #include "compile/optimize.c"
 #include "compile/plan.c"
 #include "compile/process.c"
+#include "compile/target.c"
 #include "compile/writer.c"
 #include "nn/functional.c"
 #include "nn/inference.c"

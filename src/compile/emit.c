@@ -2,7 +2,8 @@
  *
  * An operation is a function of a few lines, made of the expression of its record; a group is a loop that calls them,
  * and its inputs and outputs are read and written once. Sizes and strides are arguments, so a text serves every shape
- * that is walked alike; only whether the innermost stride of an operand is 0, 1 or another one is in it. */
+ * that is walked alike; only whether the innermost stride of an operand is 0, 1 or another one is in it. For a target
+ * whose functions are run once for each element (target.h) the loops are left out. */
 #include "../math/fp.h"
 #include "fuse.h"
 #include "prelude.inc"
@@ -112,15 +113,9 @@ static void emit_ops(gm__builder *t, const gm__group *groups, int64_t n, gm_dtyp
         }
 }
 
-void gm__emit_prelude(gm__builder *t, const gm__group *groups, int64_t n) {
-    gm__builder_add(t, prelude_text[0]);
-    gm__builder_add(
-        t, "#include <stdint.h>\n#include <stddef.h>\n"
-           "#define GM_K(name) name\n"
-           "#define GM_INLINE static inline __attribute__((always_inline, unused))\n"
-           "#if defined(__FMA__) || defined(__aarch64__)\n#define GM_HAS_FMA 1\n#else\n#define GM_HAS_FMA 0\n#endif\n"
-           "#if defined(__clang__)\n#define GM_LOOP _Pragma(\"clang loop vectorize(assume_safety)\")\n"
-           "#else\n#define GM_LOOP _Pragma(\"GCC ivdep\")\n#endif\n");
+void gm__emit_prelude(gm__builder *t, const gm__target *target, const gm__group *groups, int64_t n) {
+    if (!target->selects) gm__builder_add(t, prelude_text[0]);
+    gm__target_open(t, target);
     for (size_t i = 1; i < sizeof prelude_text / sizeof *prelude_text; i++) gm__builder_add(t, prelude_text[i]);
     emit_ops(t, groups, n, GM_F32);
     emit_ops(t, groups, n, GM_F64);
@@ -157,12 +152,15 @@ static void emit_index(gm__builder *t, const gm__group *p, int32_t operand) {
     else gm__builder_format(t, "[i * s[%d]]", operand * p->space.n + p->space.n - 1);
 }
 
-/* A pointer to the operand's first element of the row. */
-static void emit_pointer(gm__builder *t, const gm__group *p, int32_t operand) {
+/* A pointer to the operand's first element of the row. Functions of items have pointers of their own for the operands,
+ * and the operands' places behind the strides. */
+static void emit_pointer(gm__builder *t, const gm__target *target, const gm__group *p, int32_t operand) {
     bool out = operand < p->n_out;
-    const char *c = emit_type_of(p->g->value[p->operand[operand]].dtype)->c;
-    gm__builder_format(t, "        %s%s *%s%d = (%s%s *)o[%d]", out ? "" : "const ", c, out ? "y" : "p",
-                       out ? operand : operand - p->n_out, out ? "" : "const ", c, operand);
+    int32_t number = out ? operand : operand - p->n_out;
+    const char *c = emit_type_of(p->g->value[p->operand[operand]].dtype)->c, *held = out ? "" : "const ";
+    gm__builder_format(t, "        %s%s%s *%s%d = ", target->global, held, c, out ? "y" : "p", number);
+    if (target->items) gm__builder_format(t, "o%d + s[%d]", operand, (p->n_out + p->n_in) * p->space.n + operand);
+    else gm__builder_format(t, "(%s%s *)o[%d]", held, c, operand);
     for (int d = 0; d + 1 < p->space.n; d++) gm__builder_format(t, " + i%d * s[%d]", d, operand * p->space.n + d);
     gm__builder_add(t, ";\n");
 }
@@ -227,31 +225,55 @@ static void emit_store(gm__builder *t, const gm__group *p, int32_t output) {
 }
 
 /* Row r of the outer dimensions, taken apart. */
-static void emit_rows(gm__builder *t, const gm__group *p) {
+static void emit_row(gm__builder *t, const gm__group *p) {
     int last = p->space.n - 1;
-    if (!last) {
-        gm__builder_add(t, "    (void)n, (void)s;\n    {\n");
-        return;
-    }
-    gm__builder_add(t, "    for (int64_t r = begin; r < end; r++) {\n        int64_t left = r;\n");
+    gm__builder_add(t, "        int64_t left = r;\n");
     for (int d = last - 1; d > 0; d--)
         gm__builder_format(t, "        const int64_t i%d = left %% n[%d];\n        left /= n[%d];\n", d, d, d);
     gm__builder_add(t, "        const int64_t i0 = left;\n");
 }
 
-void gm__emit_group(gm__builder *t, const char *name, const gm__group *p) {
-    gm__builder_format(
-        t, "\nvoid %s(int64_t begin, int64_t end, void *const *o, const int64_t *n, const int64_t *s) {\n", name);
-    emit_rows(t, p);
-    for (int32_t k = 0; k < p->n_out + p->n_in; k++) emit_pointer(t, p, k);
-    gm__builder_format(t, "        GM_LOOP\n        for (int64_t i = %s; i < %s; i++) {\n",
-                       p->space.n == 1 ? "begin" : "0",
-                       p->space.n == 1   ? "end"
-                       : p->space.n == 2 ? "n[1]"
-                       : p->space.n == 3 ? "n[2]"
-                       : p->space.n == 4 ? "n[3]"
-                       : p->space.n == 5 ? "n[4]"
-                                         : "n[5]");
+static void emit_rows(gm__builder *t, const gm__group *p) {
+    if (p->space.n == 1) {
+        gm__builder_add(t, "    (void)n, (void)s;\n    {\n");
+        return;
+    }
+    gm__builder_add(t, "    for (int64_t r = begin; r < end; r++) {\n");
+    emit_row(t, p);
+}
+
+/* The element of an item; there may be more items than elements. */
+static void emit_item(gm__builder *t, const gm__group *p) {
+    int last = p->space.n - 1;
+    gm__builder_format(t, "    const GM_GLOBAL int64_t *s = n + %d;\n", p->space.n);
+    gm__builder_format(t, "    const int64_t i = GM_ITEM_X;\n    if (i < n[%d]) {\n", last);
+    if (!last) return;
+    gm__builder_add(t, "        const int64_t r = GM_ITEM_Y;\n");
+    emit_row(t, p);
+    gm__builder_add(t, "        if (i0 >= n[0]) return;\n");
+}
+
+static void emit_parameters(gm__builder *t, const gm__target *target, const gm__group *p) {
+    for (int32_t k = 0; k < p->n_out + p->n_in; k++)
+        gm__builder_format(t, "%s%s%s *o%d, ", target->global, k < p->n_out ? "" : "const ",
+                           emit_type_of(p->g->value[p->operand[k]].dtype)->c, k);
+    gm__builder_add(t, "GM_GLOBAL const int64_t *n, int64_t at) {\n    n += at;\n");
+}
+
+void gm__emit_group(gm__builder *t, const gm__target *target, const char *name, const gm__group *p) {
+    gm__builder_format(t, "\n%s %s(", target->kernel, name);
+    if (target->items) {
+        emit_parameters(t, target, p);
+        emit_item(t, p);
+    } else {
+        gm__builder_add(t, "int64_t begin, int64_t end, void *const *o, const int64_t *n, const int64_t *s) {\n");
+        emit_rows(t, p);
+    }
+    for (int32_t k = 0; k < p->n_out + p->n_in; k++) emit_pointer(t, target, p, k);
+    if (target->items) gm__builder_add(t, "        {\n");
+    else if (p->space.n == 1) gm__builder_add(t, "        GM_LOOP\n        for (int64_t i = begin; i < end; i++) {\n");
+    else
+        gm__builder_format(t, "        GM_LOOP\n        for (int64_t i = 0; i < n[%d]; i++) {\n", p->space.n - 1);
     for (int32_t i = 0; i < p->n_in; i++) emit_load(t, p, i);
     for (int32_t i = 0; i < p->n_members; i++) emit_member(t, p, p->member[i]);
     for (int32_t i = 0; i < p->n_out; i++) emit_store(t, p, i);

@@ -18,6 +18,7 @@ typedef struct { int32_t *item; int64_t n, capacity; } fuse_list;
 
 typedef struct {
     const gm_graph *g;
+    const gm__fuse_wish *wish;
     fuse_list *before;  /* [n_nodes]: nodes that a node waits for */
     int32_t *group;     /* [n_nodes]: the group, by its first member; a node alone is its own */
     int32_t *next;      /* [n_nodes]: the next member, -1 at the end */
@@ -139,7 +140,7 @@ static void fuse_join(fuse_state *f, int32_t a, int32_t b) {
 static void fuse_try(fuse_state *f, int32_t at, int32_t producer) {
     int32_t a = f->group[producer], b = f->group[at];
     const gm_graph *g = f->g;
-    if (a == b || !f->may[producer] || f->count[a] + f->count[b] > GM__FUSE_MAX_NODES) return;
+    if (a == b || !f->may[producer] || f->count[a] + f->count[b] > f->wish->most) return;
     if (!fuse_same_walk(&g->value[g->node[at].out], &g->value[g->node[producer].out])) return;
     if (fuse_operands(f, a, b) > GM__FUSE_MAX_VALUES - 4) return;
     if (fuse_way_around(f, a, b) || fuse_way_around(f, b, a)) return;
@@ -347,7 +348,7 @@ static int64_t fuse_collect(fuse_state *f, gm__group *groups, int32_t *of) {
     int64_t n = 0;
     for (int32_t i = 0; i < f->g->n_nodes; i++) {
         of[i] = -1;
-        if (f->group[i] != i || f->count[i] < 2) continue;
+        if (f->group[i] != i || !f->may[i] || f->count[i] < f->wish->least) continue;
         if (fuse_describe(f, i, &groups[n])) of[i] = (int32_t)n++;
         else fuse_dissolve(f, i);
     }
@@ -355,18 +356,18 @@ static int64_t fuse_collect(fuse_state *f, gm__group *groups, int32_t *of) {
 }
 
 /* Texts of the groups; those that are the same text get one function. */
-static bool fuse_emit(const gm__group *groups, int64_t n, char (*name)[24], gm__builder *text) {
-    gm__emit_prelude(text, groups, n);
+static bool fuse_emit(const gm__target *target, const gm__group *groups, int64_t n, char (*name)[24], gm__builder *text) {
+    gm__emit_prelude(text, target, groups, n);
     char **body = gm_alloc((size_t)(n + 1) * sizeof *body);
     for (int64_t i = 0, used = 0; body && i < n; i++) {
         gm__builder b = { 0 };
-        gm__emit_group(&b, "#", &groups[i]);
+        gm__emit_group(&b, target, "#", &groups[i]);
         body[i] = b.text;
         int64_t same = 0;
         while (same < i && !(body[same] && b.text && !strcmp(body[same], b.text))) same++;
         if (same < i) memcpy(name[i], name[same], sizeof *name);
         else snprintf(name[i], sizeof *name, "loop%lld", (long long)used++);
-        if (same == i) gm__emit_group(text, name[i], &groups[i]);
+        if (same == i) gm__emit_group(text, target, name[i], &groups[i]);
     }
     for (int64_t i = 0; body && i < n; i++) gm_free(body[i]);
     gm_free(body);
@@ -381,29 +382,26 @@ static const char *fuse_flags(void) {
     return !strcmp(isa, "avx2") ? "-mavx2 -mfma -mf16c" : NULL;
 }
 
-static gm_graph *fuse_write_all(fuse_writer *w, int64_t n, gm__build **build) {
-    gm__builder text = { 0 };
-    bool ok = fuse_emit(w->groups, n, w->name, &text) && gm__copy_begin(&w->copy, w->f->g, NULL);
+static gm_graph *fuse_write_all(fuse_writer *w, int64_t n, gm__builder *text) {
+    bool ok = fuse_emit(w->f->wish->target, w->groups, n, w->name, text) && gm__copy_begin(&w->copy, w->f->g, NULL);
     for (int32_t i = 0; ok && i < w->f->g->n_nodes; i++) ok = fuse_write(w, w->f->group[i]);
     gm_graph *made = w->copy.from ? gm__copy_end(&w->copy, ok) : NULL;
-    if (made) gm__debug_lines("emit", "loops", strstr(text.text, "\nvoid loop"));
-    if (made) *build = gm__build_start(text.text, text.n, fuse_flags());
-    gm__builder_free(&text);
-    return *build ? made : NULL;
+    if (made) gm__debug_lines("emit", "loops", strstr(text->text, " loop0("));
+    return made;
 }
 
-static gm_graph *fuse_run(fuse_state *f, gm__build **build) {
+static gm_graph *fuse_run(fuse_state *f, gm__builder *text) {
     size_t nodes = (size_t)f->g->n_nodes + 1;
     fuse_writer w = { .f = f };
     gm_graph *made = NULL;
     if (!fuse_find_order(f)) return NULL;
     fuse_groups(f);
-    w.groups = gm_alloc((nodes / 2 + 1) * sizeof *w.groups);
+    w.groups = gm_alloc(nodes * sizeof *w.groups);
     w.of = gm_alloc(nodes * sizeof *w.of);
-    w.name = gm_alloc((nodes / 2 + 1) * sizeof *w.name);
+    w.name = gm_alloc(nodes * sizeof *w.name);
     w.done = gm_alloc(nodes);
     int64_t n = gm_ok() ? fuse_collect(f, w.groups, w.of) : 0;
-    if (n) made = fuse_write_all(&w, n, build);
+    if (n) made = fuse_write_all(&w, n, text);
     gm_free(w.groups);
     gm_free(w.of);
     gm_free(w.name);
@@ -411,24 +409,31 @@ static gm_graph *fuse_run(fuse_state *f, gm__build **build) {
     return made;
 }
 
-gm_graph *gm__fuse(gm_graph *g, gm__build **build) {
+gm_graph *gm__fuse_text(gm_graph *g, const gm__fuse_wish *wish, gm__builder *text) {
     size_t nodes = (size_t)g->n_nodes + 1;
-    fuse_state f = { .g = g };
+    fuse_state f = { .g = g, .wish = wish };
     gm_graph *made = NULL;
-    *build = NULL;
     f.before = gm_alloc(nodes * sizeof *f.before);
     int32_t *all = gm_alloc(6 * nodes * sizeof *all);
     f.may = gm_alloc(nodes);
     if (f.before && all && f.may) {
         f.group = all, f.next = all + nodes, f.last = all + 2 * nodes, f.count = all + 3 * nodes;
         f.stamp = all + 4 * nodes, f.stack = all + 5 * nodes;
-        made = fuse_run(&f, build);
+        made = fuse_run(&f, text);
     }
     for (int64_t i = 0; f.before && i < g->n_nodes; i++) gm_free(f.before[i].item);
     gm_free(f.before);
     gm_free(all);
     gm_free(f.may);
     return made;
+}
+
+gm_graph *gm__fuse(gm_graph *g, gm__build **build) {
+    gm__builder text = { 0 };
+    gm_graph *made = gm__fuse_text(g, &(gm__fuse_wish){ &gm__target_c, 2, GM__FUSE_MAX_NODES }, &text);
+    *build = made ? gm__build_start(text.text, text.n, fuse_flags()) : NULL;
+    gm__builder_free(&text);
+    return *build ? made : NULL;
 }
 
 bool gm__fuse_link(gm_graph *g, gm__build *build) {

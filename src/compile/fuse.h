@@ -5,6 +5,7 @@
 #include "../base/builder.h"
 #include "../graph/graph.h"
 #include "build.h"
+#include "target.h"
 
 enum { GM__FUSE_MAX_DIMS = 6, GM__FUSE_MAX_VALUES = 24, GM__FUSE_MAX_NODES = 64 };
 
@@ -32,6 +33,9 @@ gm__fused *gm__fused_of(const gm__node *n);
 /* g with groups of its elementwise nodes as fused nodes. Their functions are being built: *build, NULL if there is
  * none. NULL, without an error, if there is nothing to fuse. */
 gm_graph *gm__fuse(gm_graph *g, gm__build **build);
+/* The same for any target, as text that nobody builds. Groups have `least` to `most` nodes. */
+typedef struct { const gm__target *target; int32_t least, most; } gm__fuse_wish;
+gm_graph *gm__fuse_text(gm_graph *g, const gm__fuse_wish *wish, gm__builder *text);
 /* Once the build is READY: look up the functions. */
 bool gm__fuse_link(gm_graph *g, gm__build *build);
 
@@ -49,11 +53,11 @@ typedef struct {
 /* Whether node n can be a member. */
 bool gm__emit_may(const gm_graph *g, const gm__node *n);
 /* The text of everything that functions of groups use. */
-void gm__emit_prelude(gm__builder *t, const gm__group *groups, int64_t n);
+void gm__emit_prelude(gm__builder *t, const gm__target *target, const gm__group *groups, int64_t n);
 /* The scalar functions (src/math) as text, piece by piece; NULL past the end. */
 const char *gm__emit_text(size_t i);
 /* The function of a group, by that name. */
-void gm__emit_group(gm__builder *t, const char *name, const gm__group *group);
+void gm__emit_group(gm__builder *t, const gm__target *target, const char *name, const gm__group *group);
 /* Additions that an element of node n costs. */
 double gm__emit_cost(const gm__node *n);
 
