@@ -356,7 +356,8 @@ static int64_t fuse_collect(fuse_state *f, gm__group *groups, int32_t *of) {
 }
 
 /* Texts of the groups; those that are the same text get one function. */
-static bool fuse_emit(const gm__target *target, const gm__group *groups, int64_t n, char (*name)[24], gm__builder *text) {
+static bool fuse_emit(const gm__target *target, const gm__group *groups, int64_t n, char (*name)[24],
+                      gm__builder *text) {
     gm__emit_prelude(text, target, groups, n);
     char **body = gm_alloc((size_t)(n + 1) * sizeof *body);
     for (int64_t i = 0, used = 0; body && i < n; i++) {

@@ -1,7 +1,7 @@
 /* target.h: the spellings of emitted code for one kind of compiler.
  *
- * The emitter (emit.c) and the kernels of devices (src/device) are written in one set of words; a target says how each is
- * spelled. Another dialect of C is another row in target.c. */
+ * The emitter (emit.c) and the kernels of devices (src/device) are written in one set of words; a target says how each
+ * is spelled. Another dialect of C is another row in target.c. */
 #ifndef GM_COMPILE_TARGET_H
 #define GM_COMPILE_TARGET_H
 
