@@ -161,7 +161,9 @@ GM_API gm_pack *gm_stepper_finish(gm_stepper *s);
 
 /* ---- Compilation ------------------------------------------------------------------------------------------------- */
 
-/* f, recorded at its first call for each set of shapes, dtypes and modes, and from then on run as one program. */
+/* f, recorded at its first call for each set of shapes, dtypes and modes, and from then on run as one program. Threads
+ * may call it at once: programs that write no tensors run side by side; those that write the same one run one after
+ * the other. */
 GM_API gm_fn *gm_jit(gm_fn *f);
 
 typedef struct {
@@ -171,7 +173,8 @@ typedef struct {
     int64_t built;                    /* programs that run emitted code */
     int64_t last_kernels, last_arena_bytes, last_live_bytes; /* of the program called last */
     double seconds;                   /* spent in recording and planning */
-    int64_t reserved[7];
+    int64_t most_at_once;             /* calls of one program at the same time */
+    int64_t reserved[6];
 } gm_jit_stats;
 GM_API gm_jit_stats gm_jit_statistics(gm_fn *f);
 /* The first calls of a program run on the library's own kernels, while loops of its own are compiled in the background

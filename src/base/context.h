@@ -31,6 +31,7 @@ struct gm_context {
     struct gm__stand_ins *stand_ins; /* tensors in place of others (tensor/stand_in.h), NULL for none */
     struct gm__draws *draws; /* draws that are not taken as they come (stream.h), NULL for none */
     int64_t again;           /* not 0 while a function runs again for its gradients: the number of that (remat.c) */
+    uint64_t states;         /* locks of state that programs of this thread hold, as bits (compile/frame.c) */
     bool detached;           /* made by gm_context_new: freed by its owner, not by a thread's end */
     char where[256];         /* the module path being run, for messages: "resnet.layer1.0.conv1" */
     int64_t where_length;

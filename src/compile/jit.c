@@ -4,9 +4,8 @@
  * modes of the thread. If a mode somewhere has changed since, the function is recorded again; a recording that is the
  * same as one before runs the plan that there is, so a net that goes from training to evaluation and back has two. */
 #include "../math/fp.h"
-#include "fuse.h"
 #include "pass.h"
-#include "plan.h"
+#include "program.h"
 #include "../base/context.h"
 #include "../base/grow.h"
 #include "../eager/tape.h"
@@ -24,22 +23,23 @@ enum { JIT_MAX_IN = 1024, JIT_LIMIT = 64, JIT_SAME = 4, JIT_MANY = 16 };
 /* What one of the result's tensors is: an output of the plan, or a tensor that does not depend on the call. */
 typedef struct { int32_t output; gm_tensor *constant; } jit_slot;
 
+/* A recording: its program, and the function's result of it. Callers hold it while they run. */
+typedef struct {
+    gm_object o;
+    gm__program *program; /* NULL: the result has a gradient, and the function runs as it is */
+    gm_pack *form;        /* the result's names, with ghosts for tensors */
+    jit_slot *slot;       /* of each of these, in order */
+    int64_t n_slots;
+} jit_made;
+
 typedef struct {
     uint64_t key, epoch, recording;
     uint64_t used;    /* the clock at its last call */
-    int64_t runs;
-    gm__plan *plan;   /* NULL: the result has a gradient, and the function runs as it is */
-    gm_graph *graph;  /* the program, until its loops are asked for: at its second call */
-    gm_graph *fused;  /* the program with emitted loops, while they are being built; else NULL */
-    gm__build *build; /* theirs */
-    bool built;       /* the plan has them */
-    gm_pack *form;    /* the result's names, with ghosts for tensors */
-    jit_slot *slot;   /* of each of these, in order */
-    int64_t n_slots;
+    jit_made *made;
 } jit_entry;
 
 typedef struct {
-    pthread_mutex_t lock;
+    pthread_mutex_t lock; /* held while looking up and recording, not while running */
     jit_entry **entry;
     int64_t n, capacity;
     uint64_t clock;
@@ -49,18 +49,18 @@ typedef struct {
 
 /* ---- entries ---- */
 
-static void jit_clear(jit_entry *e) {
-    for (int64_t i = 0; e->slot && i < e->n_slots; i++) gm_release(e->slot[i].constant);
-    gm_free(e->slot);
-    gm_release(e->form);
-    gm_release(e->plan);
-    gm_release(e->graph);
-    gm_release(e->fused);
-    gm_release(e->build);
+static void jit_made_destroy(void *object) {
+    jit_made *m = object;
+    for (int64_t i = 0; m->slot && i < m->n_slots; i++) gm_release(m->slot[i].constant);
+    gm_free(m->slot);
+    gm_release(m->form);
+    gm_release(m->program);
 }
 
+static const gm_type jit_made_type = { "compiled function", sizeof(jit_made), jit_made_destroy };
+
 static void jit_free_entry(jit_entry *e) {
-    jit_clear(e);
+    gm_release(e->made);
     gm_free(e);
 }
 
@@ -155,11 +155,11 @@ static double jit_seconds(void) {
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-typedef struct { gm__trace *trace; jit_entry *entry; uint64_t since; bool differentiable; } jit_recording;
+typedef struct { gm__trace *trace; jit_made *made; uint64_t since, hash; bool differentiable; } jit_recording;
 
 static gm_tensor *jit_note_slot(void *env, gm_tensor *t) {
     jit_recording *r = env;
-    jit_slot *s = &r->entry->slot[r->entry->n_slots++];
+    jit_slot *s = &r->made->slot[r->made->n_slots++];
     int32_t v = gm__trace_own_value(r->trace, t);
     r->differentiable |= gm__tape_leads_out(t->node, r->since, NULL, 0); /* a backward pass could reach something */
     s->output = -1;
@@ -169,19 +169,18 @@ static gm_tensor *jit_note_slot(void *env, gm_tensor *t) {
     return gm__tensor_over(NULL, 0, &t->shape, t->dtype);
 }
 
-/* The function's recording in e, but for the plan; NULL after an error. */
-static gm_graph *jit_record(gm_fn *f, jit_entry *e, const gm_pack *in) {
+/* The function's recording, ready to be planned, and its result in r->made; NULL without an error: it has a gradient. */
+static gm_graph *jit_record(gm_fn *f, jit_recording *r, const gm_pack *in) {
     gm__trace t;
-    jit_recording r = { &t, e, gm__tape_now(), false };
+    r->trace = &t, r->since = gm__tape_now();
     gm_pack *out = gm__trace_function(&t, f->inner, in), *flat = out ? gm_pack_flatten(out) : NULL;
     gm_graph *g = NULL;
-    if (flat) e->slot = gm_alloc((size_t)(gm_pack_count(flat) + 1) * sizeof *e->slot);
-    gm_pack *form = e->slot ? gm__pack_map(out, jit_note_slot, &r) : NULL;
+    if (flat) r->made->slot = gm_alloc((size_t)(gm_pack_count(flat) + 1) * sizeof *r->made->slot);
+    gm_pack *form = r->made->slot ? gm__pack_map(out, jit_note_slot, r) : NULL;
     if (form) {
-        e->form = gm_retain(form);
-        e->recording = gm__graph_hash(t.graph);
-        g = r.differentiable ? NULL : gm__optimize(t.graph);
-        if (r.differentiable) e->recording = 0;
+        r->made->form = gm_retain(form);
+        r->hash = r->differentiable ? 0 : gm__graph_hash(t.graph);
+        g = r->differentiable ? NULL : gm__optimize(t.graph);
     }
     gm__trace_free(&t);
     return g;
@@ -195,107 +194,67 @@ static void jit_warn(jit_state *j) {
                 (long long)j->stats.traces, (long long)j->stats.calls);
 }
 
-/* ---- emitted code ---- */
-
-/* A program that is called a second time is worth a compiler's time. */
-static void jit_start_build(jit_entry *e) {
-    gm_scope s = gm_scope_open();
-    gm__build *build = NULL;
-    gm_graph *fused = e->graph ? gm__fuse(e->graph, &build) : NULL;
-    if (fused) e->fused = gm_retain(fused), e->build = gm_retain(build);
-    gm_scope_close(&s);
-    gm_release(e->graph);
-    e->graph = NULL;
-}
-
-/* If the loops are there by now, a plan with them takes the place of the one without. The bits are the same, so it may
- * happen between any two calls. */
-static void jit_take_build(jit_state *j, jit_entry *e) {
-    gm__build_status state = e->build ? gm__build_state(e->build) : GM__BUILD_PENDING;
-    if (state == GM__BUILD_PENDING) return;
-    gm_scope s = gm_scope_open();
-    double begin = jit_seconds();
-    gm__plan *plan = state == GM__BUILD_READY && gm__fuse_link(e->fused, e->build) ? gm__plan_new(e->fused) : NULL;
-    if (plan) {
-        gm_release(e->plan);
-        e->plan = gm_retain(plan);
-        e->built = true;
-    }
-    gm_scope_close(&s);
-    gm_release(e->fused);
-    gm_release(e->build);
-    e->fused = NULL, e->build = NULL;
-    j->stats.seconds += jit_seconds() - begin;
-}
-
-/* The entry that was recorded as `made` was, or a new one. */
-static jit_entry *jit_entry_of(jit_state *j, const jit_entry *made) {
+/* The entry that was recorded as this one was. */
+static jit_entry *jit_same(const jit_state *j, uint64_t key, uint64_t recording) {
     for (int64_t i = 0; i < j->n; i++)
-        if (j->entry[i]->key == made->key && j->entry[i]->recording == made->recording) return j->entry[i];
-    return jit_add(j, made->key);
-}
-
-static void jit_take_plan(jit_entry *to, const jit_entry *from) {
-    to->plan = gm_retain(from->plan);
-    to->graph = gm_retain(from->graph);
-    to->fused = gm_retain(from->fused);
-    to->build = gm_retain(from->build);
-    to->built = from->built;
-    to->runs = from->runs;
+        if (j->entry[i]->key == key && j->entry[i]->recording == recording) return j->entry[i];
+    return NULL;
 }
 
 /* The entry for a call that has none, or of which modes may have changed. */
 static jit_entry *jit_fill(gm_fn *f, jit_state *j, uint64_t key, const gm_pack *in, uint64_t epoch) {
-    jit_entry made = { .key = key, .epoch = epoch }, *e = NULL;
     double begin = jit_seconds();
     gm_scope s = gm_scope_open();
-    gm_graph *g = jit_record(f, &made, in);
-    if (gm_ok() && made.form) e = jit_entry_of(j, &made);
-    if (e && e->plan) jit_take_plan(&made, e);
-    else if (e && g && (made.plan = gm_retain(gm__plan_new(g)))) made.graph = gm_retain(g);
+    jit_recording r = { .made = gm_object_new(&jit_made_type) };
+    gm_graph *g = r.made ? jit_record(f, &r, in) : NULL;
+    jit_entry *e = gm_ok() ? jit_same(j, key, r.hash) : NULL;
+    if (g) r.made->program = gm_retain(e && e->made->program ? e->made->program : gm__program_new(g));
+    if (gm_ok() && !e) e = jit_add(j, key);
+    if (gm_ok()) {
+        gm_release(e->made);
+        *e = (jit_entry){ .key = key, .epoch = epoch, .recording = r.hash, .made = gm_retain(r.made) };
+    }
     gm_scope_close(&s);
     j->stats.traces++;
     j->stats.seconds += jit_seconds() - begin;
     jit_warn(j);
-    if (!e || !gm_ok()) return jit_clear(&made), NULL;
-    jit_clear(e);
-    *e = made;
-    return e;
+    return gm_ok() ? e : NULL;
 }
 
 /* ---- calling ---- */
 
-typedef struct { const jit_entry *e; gm_tensor **out; int64_t n; } jit_results;
+typedef struct { const jit_made *made; gm_tensor **out; int64_t n; } jit_results;
 
 static gm_tensor *jit_result(void *env, gm_tensor *ghost) {
     jit_results *r = env;
-    const jit_slot *s = &r->e->slot[r->n++];
+    const jit_slot *s = &r->made->slot[r->n++];
     (void)ghost;
     return s->constant ? s->constant : r->out[s->output];
 }
 
-static gm_pack *jit_run(jit_entry *e, gm_tensor *const *in) {
-    gm_tensor *few[32] = { NULL }, **out = e->n_slots <= 32 ? few : gm_alloc((size_t)e->n_slots * sizeof *out);
-    jit_results r = { e, out, 0 };
-    gm_pack *result = out && gm__plan_run(e->plan, in, out) ? gm__pack_map(e->form, jit_result, &r) : NULL;
+static gm_pack *jit_run(jit_made *m, gm_tensor *const *in) {
+    gm_tensor *few[32] = { NULL }, **out = m->n_slots <= 32 ? few : gm_alloc((size_t)m->n_slots * sizeof *out);
+    jit_results r = { m, out, 0 };
+    gm_pack *result = out && gm__program_run(m->program, in, out) ? gm__pack_map(m->form, jit_result, &r) : NULL;
     if (out != few) gm_free(out);
     return result;
 }
 
 extern _Atomic uint64_t gm__modes_epoch;
 
-static gm_pack *jit_locked(gm_fn *f, jit_state *j, jit_call *c, gm_pack *in) {
+/* What a call runs, counted for it; NULL after an error. */
+static jit_made *jit_made_for(gm_fn *f, jit_state *j, const jit_call *c, gm_pack *in) {
     uint64_t epoch = atomic_load_explicit(&gm__modes_epoch, memory_order_relaxed);
+    pthread_mutex_lock(&j->lock);
     jit_entry *e = jit_find(j, c->key, epoch);
     j->stats.calls++;
     if (e) j->stats.hits++;
-    if (!e && !(e = jit_fill(f, j, c->key, in, epoch))) return NULL;
-    e->used = ++j->clock;
-    if (e->runs++) jit_start_build(e);
-    jit_take_build(j, e);
-    if (!gm_ok()) return NULL;
-    j->stats.runs += e->plan != NULL;
-    return e->plan ? jit_run(e, c->in) : f->inner->call(f->inner, in);
+    else e = jit_fill(f, j, c->key, in, epoch);
+    jit_made *made = e ? gm_retain(e->made) : NULL;
+    if (e) e->used = ++j->clock;
+    j->stats.runs += made && made->program;
+    pthread_mutex_unlock(&j->lock);
+    return made;
 }
 
 /* Inside of a trace, and where gradients of the inputs are wanted, it is the function itself. */
@@ -308,9 +267,9 @@ static gm_pack *jit_call_fn(gm_fn *f, gm_pack *in) {
         gm_free(c);
         return f->inner->call(f->inner, in);
     }
-    pthread_mutex_lock(&j->lock);
-    out = jit_locked(f, j, c, in);
-    pthread_mutex_unlock(&j->lock);
+    jit_made *made = jit_made_for(f, j, c, in);
+    if (made) out = made->program ? jit_run(made, c->in) : f->inner->call(f->inner, in);
+    gm_release(made);
     gm_free(c);
     return out;
 }
@@ -326,21 +285,40 @@ gm_fn *gm_jit(gm_fn *f) {
     return made;
 }
 
+/* The number of programs, and in *list they themselves, counted for the caller. */
+static int64_t jit_programs(jit_state *j, gm__program ***list) {
+    int64_t n = 0;
+    pthread_mutex_lock(&j->lock);
+    *list = gm_alloc((size_t)(j->n + 1) * sizeof **list);
+    for (int64_t i = 0; *list && i < j->n; i++)
+        if (j->entry[i]->made->program) (*list)[n++] = gm_retain(j->entry[i]->made->program);
+    bool all = n == j->n;
+    pthread_mutex_unlock(&j->lock);
+    return all ? n : -n - 1;
+}
+
 bool gm_jit_wait(gm_fn *f) {
     if (!gm__fn_check(f, "jit_wait")) return false;
     if (f->call != jit_call_fn) return gm_fail(GM_ERROR_VALUE, "jit_wait: this is a %s, not a jit", f->kind);
-    jit_state *j = f->env;
-    bool all = true;
-    pthread_mutex_lock(&j->lock);
-    for (int64_t i = 0; i < j->n && gm_ok(); i++) {
-        jit_entry *e = j->entry[i];
-        jit_start_build(e);
-        if (e->build) gm__build_wait(e->build);
-        jit_take_build(j, e);
-        all &= e->built;
+    gm__program **list;
+    int64_t n = jit_programs(f->env, &list);
+    bool all = list && n >= 0;
+    if (n < 0) n = -n - 1;
+    for (int64_t i = 0; list && i < n; i++) {
+        if (gm_ok()) all &= gm__program_wait(list[i]);
+        gm_release(list[i]);
     }
-    pthread_mutex_unlock(&j->lock);
+    gm_free(list);
     return all && gm_ok();
+}
+
+static void jit_count(gm_jit_stats *s, const jit_state *j, const jit_entry *e) {
+    gm__program_stats p = gm__program_statistics(e->made->program);
+    s->built += p.built, s->seconds += p.seconds;
+    s->kernels = p.plan.kernels, s->arena_bytes += p.plan.arena;
+    if (p.at_once > s->most_at_once) s->most_at_once = p.at_once;
+    if (e->used == j->clock)
+        s->last_kernels = p.plan.kernels, s->last_arena_bytes = p.plan.arena, s->last_live_bytes = p.plan.live;
 }
 
 gm_jit_stats gm_jit_statistics(gm_fn *f) {
@@ -351,14 +329,8 @@ gm_jit_stats gm_jit_statistics(gm_fn *f) {
     pthread_mutex_lock(&j->lock);
     s = j->stats;
     s.programs = j->n;
-    for (int64_t i = 0; i < j->n; i++) {
-        if (!j->entry[i]->plan) continue;
-        gm__plan_stats p = gm__plan_statistics(j->entry[i]->plan);
-        s.built += j->entry[i]->built;
-        s.kernels = p.kernels, s.arena_bytes += p.arena;
-        if (j->entry[i]->used == j->clock)
-            s.last_kernels = p.kernels, s.last_arena_bytes = p.arena, s.last_live_bytes = p.live;
-    }
+    for (int64_t i = 0; i < j->n; i++)
+        if (j->entry[i]->made->program) jit_count(&s, j, j->entry[i]);
     pthread_mutex_unlock(&j->lock);
     return s;
 }

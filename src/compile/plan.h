@@ -8,13 +8,13 @@ typedef struct gm__plan gm__plan;
 
 /* A plan of g (held). g is as kernels want it (gm__graph_raw). Counted; owned by the scope. */
 gm__plan *gm__plan_new(gm_graph *g);
-/* Runs it: inputs in order, described as the graph's are; the outputs are new tensors in `out`, owned by the scope. */
+/* Runs it, in any number of threads at once: inputs in order, described as the graph's are; the outputs are new tensors in `out`, owned by the scope. */
 bool gm__plan_run(gm__plan *p, gm_tensor *const *in, gm_tensor **out);
 /* With draws from this place on, in place of the next ones of the stream. */
 bool gm__plan_run_at(gm__plan *p, gm_tensor *const *in, gm_tensor **out, uint64_t seed, uint64_t first);
 /* inner.c: runs a graph inside of a node by its plan; false, without an error, if that runs already. */
 bool gm__inner_run(gm_graph *g, gm_tensor *const *in, gm_tensor **out, uint64_t seed, uint64_t first);
-/* Gives its arena back until the next run. */
+/* Its arenas are there while it runs, from now on. */
 void gm__plan_rest(gm__plan *p);
 
 typedef struct {
