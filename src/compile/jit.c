@@ -169,7 +169,8 @@ static gm_tensor *jit_note_slot(void *env, gm_tensor *t) {
     return gm__tensor_over(NULL, 0, &t->shape, t->dtype);
 }
 
-/* The function's recording, ready to be planned, and its result in r->made; NULL without an error: it has a gradient. */
+/* The function's recording, ready to be planned, and its result in r->made; NULL without an error: it has a gradient.
+ */
 static gm_graph *jit_record(gm_fn *f, jit_recording *r, const gm_pack *in) {
     gm__trace t;
     r->trace = &t, r->since = gm__tape_now();

@@ -8,7 +8,8 @@ typedef struct gm__plan gm__plan;
 
 /* A plan of g (held). g is as kernels want it (gm__graph_raw). Counted; owned by the scope. */
 gm__plan *gm__plan_new(gm_graph *g);
-/* Runs it, in any number of threads at once: inputs in order, described as the graph's are; the outputs are new tensors in `out`, owned by the scope. */
+/* Runs it, in any number of threads at once: inputs in order, described as the graph's are; the outputs are new tensors
+ * in `out`, owned by the scope. */
 bool gm__plan_run(gm__plan *p, gm_tensor *const *in, gm_tensor **out);
 /* With draws from this place on, in place of the next ones of the stream. */
 bool gm__plan_run_at(gm__plan *p, gm_tensor *const *in, gm_tensor **out, uint64_t seed, uint64_t first);

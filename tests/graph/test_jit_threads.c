@@ -1,5 +1,5 @@
-/* One jitted function called from several threads: pure programs run side by side, programs that write tensors one after
- * the other, and the plan may be exchanged for the one with emitted loops while they do. */
+/* One jitted function called from several threads: pure programs run side by side, programs that write tensors one
+ * after the other, and the plan may be exchanged for the one with emitted loops while they do. */
 #include "check.h"
 #include "gemel/gemel.h"
 
@@ -97,8 +97,8 @@ static void side_by_side(void) {
     met_most = 0, met_wanted = 2;
     start(t, c, 2), finish(t, c, 2);
     gm_jit_stats stats = gm_jit_statistics(f);
-    CHECK(met_most == 2 && stats.most_at_once == 2 && stats.programs == 1, "%d at once, %lld by the statistics", met_most,
-          (long long)stats.most_at_once);
+    CHECK(met_most == 2 && stats.most_at_once == 2 && stats.programs == 1, "%d at once, %lld by the statistics",
+          met_most, (long long)stats.most_at_once);
     met_wanted = 0;
 }
 
