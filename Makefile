@@ -54,6 +54,7 @@ test-peers:
 bench:
 	@sh tools/setup.sh bench
 	@sh tools/build.sh bench
+	@sh bench/peers/install.sh
 	@sh bench/run.sh
 
 lint:
