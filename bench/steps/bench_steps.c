@@ -3,8 +3,8 @@
  *     bench_steps NET FILE write              starting weights and data, as safetensors, for every side
  *     bench_steps NET FILE eager|compiled     answers lines of standard input, a line of JSON each
  *
- * Lines: "first N" takes the first N steps, and waits for the built plan: seconds until the first loss and until the plan
- * was there, and the losses; "run N": seconds on the wall and of the processors for N steps; "memory": KiB. */
+ * Lines: "first N" takes the first N steps, and waits for the built plan: seconds until the first loss and until the
+ * plan was there, and the losses; "run N": seconds on the wall and of the processors for N steps; "memory": KiB. */
 #include "gemel/gemel.h"
 #include "measure.h"
 #include "nets.h"
