@@ -115,6 +115,53 @@ static bool export_view(gm__export *x, const gm__node *n) {
     return true;
 }
 
+/* What reads constant v: weights of convolutions only, of linear layers only, or else. */
+enum { EXPORT_UNREAD, EXPORT_CONV, EXPORT_LINEAR, EXPORT_ELSE };
+
+static void export_readers(const gm_graph *g, char *reads) {
+    for (int64_t i = 0; i < g->n_nodes; i++)
+        for (int k = 0; k < g->node[i].n_in; k++) {
+            int32_t v = g->node[i].in[k];
+            const char *op = g->node[i].op->name;
+            if (v < 0) continue;
+            char how = (char)(k == 1 && !strcmp(op, "conv")     ? EXPORT_CONV
+                              : k == 1 && !strcmp(op, "linear") ? EXPORT_LINEAR
+                                                                : EXPORT_ELSE);
+            reads[v] = (char)(reads[v] == EXPORT_UNREAD || reads[v] == how ? how : EXPORT_ELSE);
+        }
+    for (int64_t i = 0; i < g->n_out; i++) reads[g->out[i].value] = EXPORT_ELSE;
+}
+
+/* Weights of convolutions with channels last, of linear layers transposed, in rows that suit tiles. */
+static void export_move(gm__export *x, int32_t v, int how) {
+    gm_tensor *t = x->t[v];
+    int64_t *s = t->stride;
+    const int64_t *d = t->shape.d;
+    if (how == EXPORT_LINEAR) {
+        s[0] = 1, s[1] = (d[0] + 15) & ~(int64_t)15;
+    } else {
+        int64_t step = d[1];
+        s[1] = 1;
+        for (int i = t->shape.n - 1; i >= 2; i--) s[i] = step, step *= d[i];
+        s[0] = step % 1024 ? step : step + 16;
+    }
+    x->moved[v] = true;
+}
+
+static bool export_moves(gm__export *x) {
+    const gm_graph *g = x->g;
+    char *reads = gm_alloc((size_t)g->n_values + 1);
+    if (reads) export_readers(g, reads);
+    for (int32_t v = 0; reads && v < g->n_values; v++) {
+        bool f = g->value[v].dtype == GM_F32 || g->value[v].dtype == GM_F64;
+        if (g->value[v].kind != GM__VALUE_CAPTURED || x->written[v] || !f) continue;
+        if (gm_shape_count(g->value[v].shape) && (reads[v] == EXPORT_CONV || reads[v] == EXPORT_LINEAR))
+            export_move(x, v, reads[v]);
+    }
+    gm_free(reads);
+    return reads != NULL;
+}
+
 static bool export_values(gm__export *x) {
     const gm_graph *g = x->g;
     for (int32_t v = 0; v < g->n_values; v++) {
@@ -128,6 +175,7 @@ static bool export_values(gm__export *x) {
         x->t[v] = gm_retain(export_tensor(&value->shape, value->dtype, value->stride));
         if (!x->t[v]) return false;
     }
+    if (!export_moves(x)) return false;
     for (int64_t i = 0; i < g->n_nodes; i++)
         if (export_is_view(&g->node[i]) && !export_view(x, &g->node[i])) return false;
     for (int32_t i = 0; i < g->n_out; i++) {
@@ -142,8 +190,21 @@ static bool export_values(gm__export *x) {
 int64_t gm__export_extent(const gm__export *x, int32_t v) {
     const gm_tensor *t = x->t[v];
     int64_t n = 1;
+    if (x->moved[v]) return t->stride[0] == 1 ? t->shape.d[1] * t->stride[1] : t->shape.d[0] * t->stride[0];
     for (int d = 0; d < t->shape.n; d++) n += (t->shape.d[d] ? t->shape.d[d] - 1 : 0) * t->stride[d];
     return n;
+}
+
+const void *gm__export_elements(const gm__export *x, int32_t v, void **owned) {
+    const gm__value *value = &x->g->value[v];
+    *owned = NULL;
+    if (!x->moved[v]) return gm__data(value->captured);
+    if (!(*owned = gm_alloc((size_t)(gm__export_extent(x, v) * gm__element_bytes(value->dtype))))) return NULL;
+    gm__operand from = gm__operand_of(value->captured), to = from;
+    to.data = *owned;
+    memcpy(to.stride, x->t[v]->stride, sizeof to.stride);
+    gm__copy(&value->shape, &from, &to);
+    return *owned;
 }
 
 /* Captured tensors must be places of their own where the program writes, and lie forwards. */
@@ -165,6 +226,8 @@ static bool export_check_captured(const gm__export *x) {
 }
 
 /* ---- the arenas ---- */
+
+enum { EXPORT_SLACK = 64 }; /* elements that a kernel may read behind the last buffer */
 
 static void export_use(const gm__export *x, int64_t *last, int32_t v, int64_t step) {
     if (v >= 0 && last[x->root[v]] < step) last[x->root[v]] = step;
@@ -201,7 +264,10 @@ static bool export_arenas(gm__export *x) {
     int64_t *last = gm_alloc(n * sizeof *last);
     gm__buffer *b = gm_alloc(n * sizeof *b);
     if (last && b) export_lives(x, last);
-    for (int i = 0; last && b && i < GM__EXPORT_TYPES; i++) x->arena[i] = export_place(x, i, last, b);
+    for (int i = 0; last && b && i < GM__EXPORT_TYPES; i++) {
+        x->arena[i] = export_place(x, i, last, b);
+        if (x->arena[i]) x->arena[i] += EXPORT_SLACK;
+    }
     gm_free(last);
     gm_free(b);
     return gm_ok();
@@ -299,8 +365,9 @@ static bool export_begin(gm__export *x, const gm_graph *g) {
     x->root = gm_alloc(n * sizeof *x->root);
     x->place = gm_alloc(n * sizeof *x->place);
     x->written = gm_alloc(n);
+    x->moved = gm_alloc(n);
     x->op_used = gm_alloc((size_t)g->n_nodes + 1);
-    return x->t && x->root && x->place && x->written && x->op_used;
+    return x->t && x->root && x->place && x->written && x->moved && x->op_used;
 }
 
 static void export_end(gm__export *x) {
@@ -309,6 +376,7 @@ static void export_end(gm__export *x) {
     gm_free(x->root);
     gm_free(x->place);
     gm_free(x->written);
+    gm_free(x->moved);
     gm_free(x->op_used);
     gm__builder_free(&x->body);
     gm__builder_free(&x->once);

@@ -28,6 +28,7 @@ typedef struct {
     int32_t *root;     /* [n_values + n_out] */
     int64_t *place;    /* [n_values], of own memory: elements from the arena's beginning */
     bool *written;     /* [n_values], of roots */
+    bool *moved;       /* [n_values]: constants that lie as their readers like it, not as they were captured */
     int64_t arena[GM__EXPORT_TYPES]; /* elements */
     gm__builder body;  /* the statements of the program */
     gm__builder once;  /* tables of constants that they need */
@@ -36,6 +37,7 @@ typedef struct {
     bool *op_used;     /* [n_nodes]: an elementwise function was written for this node */
     int32_t node;      /* the one being written */
     bool steps;        /* there is an optimizer's step */
+    int64_t work[2], places; /* elements that kernels work in, for float and for double; products of a convolution */
 } gm__export;
 
 /* UNSUPPORTED, naming the node that is being written; false. */
@@ -81,6 +83,8 @@ typedef struct {
 } gm__export_plan;
 /* The elements of captured value v's memory, from the first to the last. */
 int64_t gm__export_extent(const gm__export *x, int32_t v);
+/* These elements, in memory of their own if *owned is not NULL afterwards. NULL after a MEMORY error. */
+const void *gm__export_elements(const gm__export *x, int32_t v, void **owned);
 bool gm__export_write(gm__export *x, gm__export_plan *p);
 /* FNV-1a over elements, lowest byte first, every NaN as one. */
 uint64_t gm__export_hash(uint64_t h, gm_dtype dtype, const void *data, int64_t n);

@@ -45,6 +45,7 @@ static bool files_sizes(const gm__export *x, gm__export_plan *p) {
         if (x->written[v]) p->state_bytes += files_bytes(x, v);
     }
     for (int i = 0; i < GM__EXPORT_TYPES; i++) p->arena_bytes += x->arena[i] * gm__export_types[i].bytes;
+    p->arena_bytes += x->work[0] * 4 + x->work[1] * 8 + x->places * 4;
     p->file = p->weights == GM_EXPORT_FILE || (p->weights == GM_EXPORT_AUTO && p->weight_bytes > FILES_EMBED_MAX);
     if (p->file || p->weight_bytes <= FILES_EMBED_MAX) return true;
     return gm_fail(GM_ERROR_VALUE, "export_c: %" P " bytes of weights are too many for a source file (at most %d)",
@@ -76,10 +77,14 @@ static void files_captured(gm__builder *b, const gm__export *x, const gm__export
     snprintf(word, sizeof word, x->written[v] ? "s%d" : "w%d", v);
     gm__builder_format(b, "/* %s%s%s */\n", gm__emitted_name(value->name, name), *name ? " " : "",
                        gm__shape_str(&value->shape));
-    if (p->file && !x->written[v]) gm__builder_format(b, "static const %s *%s;\n", t->c, word);
-    else
-        files_bits(b, t, x->written[v] ? "" : "const ", word, gm__export_extent(x, v),
-                   p->file ? NULL : gm__data(value->captured));
+    if (p->file && !x->written[v]) {
+        gm__builder_format(b, "static const %s *%s;\n", t->c, word);
+        return;
+    }
+    void *owned = NULL;
+    const void *data = p->file ? NULL : gm__export_elements(x, v, &owned);
+    files_bits(b, t, x->written[v] ? "" : "const ", word, gm__export_extent(x, v), data);
+    gm_free(owned);
 }
 
 static void files_data(gm__builder *b, const gm__export *x, const gm__export_plan *p) {
@@ -89,6 +94,11 @@ static void files_data(gm__builder *b, const gm__export *x, const gm__export_pla
         if (x->arena[i])
             gm__builder_format(b, "static %s arena_%s[%" P "];\n", gm__export_types[i].c, gm__export_types[i].suffix,
                                x->arena[i]);
+    for (int i = 0; i < 2; i++)
+        if (x->work[i])
+            gm__builder_format(b, "static %s work_%s[%" P "];\n", gm__export_types[i].c, gm__export_types[i].suffix,
+                               x->work[i]);
+    if (x->places) gm__builder_format(b, "static int32_t gm_places[%" P "];\n", x->places);
 }
 
 /* ---- functions ---- */
@@ -245,6 +255,9 @@ static void files_main(gm__builder *b, const gm__export *x, const gm__export_pla
 /* ---- the source ---- */
 
 static const char files_begin[] =
+    "#if defined(__GNUC__) && !defined(__clang__) && defined(__AVX512F__)\n"
+    "#pragma GCC target(\"prefer-vector-width=512\")\n"
+    "#endif\n"
     "#include <stdint.h>\n#include <stddef.h>\n#include <string.h>\n"
     "#if defined(__GNUC__)\n"
     "#define GM_UNUSED __attribute__((unused))\n"
@@ -382,8 +395,11 @@ static bool files_weights(files_open *o, const gm__export *x, const gm__export_p
     for (int32_t v = 0; v < x->g->n_values; v++) {
         if (!files_is_captured(x, v)) continue;
         int64_t n = files_bytes(x, v);
-        if (!gm__save_write(s, gm__data(x->g->value[v].captured), (size_t)n) ||
-            !gm__save_write(s, zeros, (size_t)(files_round(n) - n))) return false;
+        void *owned;
+        const void *data = gm__export_elements(x, v, &owned);
+        bool ok = data && gm__save_write(s, data, (size_t)n) && gm__save_write(s, zeros, (size_t)(files_round(n) - n));
+        gm_free(owned);
+        if (!ok) return false;
     }
     return true;
 }

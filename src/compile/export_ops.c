@@ -8,7 +8,7 @@
 
 #define P PRId64
 static const int ops_sum[] = { GM__C99_COMMON, GM__C99_SUM, -1 };
-static const int ops_dot[] = { GM__C99_DOT, -1 };
+static const int ops_dot[] = { GM__C99_COMMON, GM__C99_DOT, -1 };
 static const int ops_softmax[] = { GM__C99_COMMON, GM__C99_SUM, GM__C99_SOFTMAX, -1 };
 static const int ops_index[] = { GM__C99_COMMON, GM__C99_INDEX, -1 };
 static const int ops_optimize[] = { GM__C99_COMMON, GM__C99_OPTIMIZE, -1 };
@@ -55,7 +55,7 @@ static bool ops_matmul(gm__export *x, const gm__node *n) {
     if (!k || !gm_shape_count(t[2]->shape)) return k != NULL;
     ops_batch(x, t, extra);
     gm__export_line(
-        x, "matmul_%s(%" P ", %" P ", %" P ", %s%s, %" P ", %" P ", %s%s, %" P ", %" P ", NULL, %s%s, %" P ");", k,
+        x, "matmul_%s(%" P ", %" P ", %" P ", %s%s, %" P ", %" P ", %s%s, %" P ", %" P ", 0, NULL, %s%s, %" P ");", k,
         ops_size(t[0], 2), ops_size(t[1], 1), ops_size(t[0], 1), s.in[0], extra[0], ops_step(t[0], 2),
         ops_step(t[0], 1), s.in[1], extra[1], ops_step(t[1], 2), ops_step(t[1], 1), s.out[0], extra[2],
         ops_step(t[2], 2));
@@ -78,10 +78,10 @@ static bool ops_linear(gm__export *x, const gm__node *n) {
     else rows = from.shape.d[from.shape.n - 2];
     if (dense || from.shape.n < 2) memset(extra, 0, sizeof extra);
     else ops_batch(x, t, extra);
-    gm__export_line(x, "matmul_%s(%" P ", %" P ", %" P ", %s%s, %" P ", %" P ", %s, %" P ", %" P ", %s, %s%s, %" P ");",
-                    k, rows, w->shape.d[0], w->shape.d[1], s.in[0], extra[0],
+    gm__export_line(x, "matmul_%s(%" P ", %" P ", %" P ", %s%s, %" P ", %" P ", %s, %" P ", %" P ", %d, %s, %s%s, %" P
+                       ");", k, rows, w->shape.d[0], w->shape.d[1], s.in[0], extra[0],
                     dense || from.shape.n < 2 ? w->shape.d[1] : ops_step(&from, 2), ops_step(&from, 1), s.in[1],
-                    w->stride[1], w->stride[0], s.in[2], s.out[0], extra[2], w->shape.d[0]);
+                    w->stride[1], w->stride[0], x->moved[n->in[1]], s.in[2], s.out[0], extra[2], w->shape.d[0]);
     return true;
 }
 

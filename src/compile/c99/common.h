@@ -33,11 +33,106 @@ FN int64_t gm_label(int64_t label, int64_t n, int ignores, int64_t ignore) {
     return -1;
 }
 
-/* Convolutions and pooling: three spatial dimensions, the first ones 1 where there are fewer. Strides in elements, of
- * (n, c, d, h, w); a weight's are of (o, c, d, h, w). */
+/* Tiles of sums: rows by GM_NR columns, in registers where there are vectors and an fma instruction. */
+#if defined(__GNUC__) && GM_HAS_FMA
+#define GM_VECTORS 1
+#define GM_ALWAYS static inline __attribute__((always_inline, unused))
+#if defined(__AVX512F__)
+#define GM_VBYTES 64
+#define GM_NV 2
+#define GM_MR 14
+#elif defined(__AVX__)
+#define GM_VBYTES 32
+#define GM_NV 2
+#define GM_MR 6
+#else
+#define GM_VBYTES 16
+#define GM_NV 4
+#define GM_MR 6
+#endif
+#if defined(__clang__)
+#define GM_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define GM_UNROLL _Pragma("GCC unroll 16")
+#endif
+#else
+#define GM_VECTORS 0
+#define GM_VBYTES 16
+#define GM_NV 4
+#define GM_MR 4
+#endif
+#define GM_VN (GM_VBYTES / (int)sizeof(T))
+#define GM_NR (GM_NV * GM_VN)
+enum { GM_CHUNK = 256, GM_SUPER = 64 * 256, GM_RUNS = 512 };
+
+FN int64_t gm_least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/* Of n rows from i on, as many as the next tile takes: all tiles about the same, at most `most`. */
+FN int64_t gm_rows(int64_t n, int64_t i, int64_t most) {
+    const int64_t tiles = (n - i + most - 1) / most;
+    return (n - i + tiles - 1) / tiles;
+}
+
+/* Rows of so many bytes that lie on top of each other in the first cache: fewer at a time. */
+FN int64_t gm_rows_most(int64_t bytes) { return bytes % 4096 == 0 && GM_MR > 8 ? 8 : GM_MR; }
+
+/* A convolution, or its transpose (the gradient of its input): for each group dst[n, i, o] = the sum over (tap, c) of
+ * w[i, tap, c] * src[n, c, o * step - low + tap]; three spatial dimensions, the first ones 1 where there are fewer. src
+ * is seen with up - 1 zeros behind each of its elements. Strides in elements, of (n, c, d, h, w), a weight's of (i, c,
+ * d, h, w).
+ *
+ * What is read lies in a box, a copy with the borders: [c][phases of the step][cells], so that neighbours in dst are
+ * neighbours there. Lanes are cells of a plane of the box, the few between rows for nothing (compact 0), or the
+ * positions of all pictures, gathered into panels of 256 k (compact 1). Places in the work memory: -1 where the thing
+ * itself is used. */
 typedef struct {
-    int64_t batch, c_in, c_out, groups, in[3], out[3], kernel[3], stride[3], dilation[3], pad[3], x[5], w[5], y[5];
+    int64_t batch, groups, deep, wide, from[3], to[3], kernel[3], step[3], up[3], low[3], base[3], tap[3];
+    int64_t src[5], w[5], w_group, dst[5];
+    int64_t compact, cell[3], phase[3], channel, image, block, pitch, at_w, at_box, at_panel, at_part, at_total;
 } gm_conv;
+
+/* The gradient of a weight: sums over (n, o) of gy * x, rows by (c, tap), lanes by output channel. */
+typedef struct { int64_t lanes, at_box, at_rows, at_panel, at_part, at_total; gm_conv see; } gm_conv_weight;
+
+/* Neighbours among the lanes of a block, where they are read and written. */
+typedef struct { int64_t lane, n, from, to; } gm_run;
+
+/* The runs of lanes l .. l + n of picture p's plane o, or of all pictures' positions. */
+FN int64_t gm_conv_runs(const gm_conv *g, int64_t p, int64_t o, int64_t l, int64_t n, gm_run *r) {
+    const int64_t across = g->compact ? g->to[2] : g->cell[2], end = l + n;
+    int64_t runs = 0;
+    for (int64_t i = l; i < end;) {
+        int64_t line = i / across, x = i % across, left = g->to[2] - x, y = line, d = o, image = p;
+        if (g->compact) y = line % g->to[1], d = line / g->to[1] % g->to[0], image = line / g->to[1] / g->to[0];
+        if (left > end - i) left = end - i;
+        if (left > 0) {
+            const gm_run a = { i - l, left, image * g->image + (d * g->cell[1] + y) * g->cell[2] + x,
+                               image * g->dst[0] + d * g->dst[2] + y * g->dst[3] + x * g->dst[4] };
+            gm_run *b = r + runs - 1;
+            if (runs && g->dst[4] == 1 && b->lane + b->n == a.lane && b->from + b->n == a.from && b->to + b->n == a.to)
+                b->n += a.n;
+            else r[runs++] = a;
+        }
+        i += across - x;
+    }
+    return runs;
+}
+
+/* Where product k = (tap, c) is read, from the lane's first cell. */
+FN void gm_conv_places(const gm_conv *g, int32_t *at) {
+    for (int64_t a = 0; a < g->kernel[0]; a++)
+        for (int64_t b = 0; b < g->kernel[1]; b++)
+            for (int64_t e = 0; e < g->kernel[2]; e++) {
+                const int64_t k[3] = { a, b, e };
+                int64_t phase = 0, cell = 0;
+                for (int i = 0; i < 3; i++) {
+                    const int64_t t = g->base[i] + k[i] * g->tap[i];
+                    phase = phase * g->phase[i] + t % g->step[i], cell = cell * g->cell[i] + t / g->step[i];
+                }
+                for (int64_t c = 0; c < g->deep; c++)
+                    *at++ = (int32_t)(c * g->channel + phase * gm_product(3, g->cell) + cell);
+            }
+}
 
 typedef struct {
     int64_t batch, channels, adaptive, exclude, divisor, in[3], out[3], kernel[3], stride[3], dilation[3], pad[3];
