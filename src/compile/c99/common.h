@@ -34,21 +34,36 @@ FN int64_t gm_label(int64_t label, int64_t n, int ignores, int64_t ignore) {
 }
 
 /* Tiles of sums: rows by GM_NR columns, in registers where there are vectors and an fma instruction. */
-#if defined(__GNUC__) && GM_HAS_FMA
+#if defined(__GNUC__) && GM_HAS_FMA && (defined(__AVX__) || defined(__aarch64__))
 #define GM_VECTORS 1
 #define GM_ALWAYS static inline __attribute__((always_inline, unused))
 #if defined(__AVX512F__)
+#include <immintrin.h>
 #define GM_VBYTES 64
 #define GM_NV 2
 #define GM_MR 14
+#define gm_vfma_f32(a, b, c) _mm512_fmadd_ps(a, b, c)
+#define gm_vfma_f64(a, b, c) _mm512_fmadd_pd(a, b, c)
+#define gm_splat_f32(a) _mm512_set1_ps(a)
+#define gm_splat_f64(a) _mm512_set1_pd(a)
 #elif defined(__AVX__)
+#include <immintrin.h>
 #define GM_VBYTES 32
 #define GM_NV 2
 #define GM_MR 6
+#define gm_vfma_f32(a, b, c) _mm256_fmadd_ps(a, b, c)
+#define gm_vfma_f64(a, b, c) _mm256_fmadd_pd(a, b, c)
+#define gm_splat_f32(a) _mm256_set1_ps(a)
+#define gm_splat_f64(a) _mm256_set1_pd(a)
 #else
+#include <arm_neon.h>
 #define GM_VBYTES 16
 #define GM_NV 4
 #define GM_MR 6
+#define gm_vfma_f32(a, b, c) vfmaq_f32(c, a, b)
+#define gm_vfma_f64(a, b, c) vfmaq_f64(c, a, b)
+#define gm_splat_f32(a) vdupq_n_f32(a)
+#define gm_splat_f64(a) vdupq_n_f64(a)
 #endif
 #if defined(__clang__)
 #define GM_UNROLL _Pragma("clang loop unroll(full)")

@@ -25,13 +25,9 @@ GM_ALWAYS void K(tile_of)(const int mr, const int nv, const int gathers, int64_t
         for (int v = 0; v < nv; v++) bv[v] = *(const K(vec_any) *)(p + v * GM_VN);
         GM_UNROLL
         for (int i = 0; i < mr; i++) {
-            const T x = rows[i / 4][i % 4 * row];
+            const K(vec) x = M(gm_splat)(rows[i / 4][i % 4 * row]);
             GM_UNROLL
-            for (int v = 0; v < nv; v++) {
-                K(vec) r;
-                for (int l = 0; l < GM_VN; l++) r[l] = FMA(x, bv[v][l], acc[i][v][l]);
-                acc[i][v] = r;
-            }
+            for (int v = 0; v < nv; v++) acc[i][v] = M(gm_vfma)(x, bv[v], acc[i][v]);
         }
         GM_UNROLL
         for (int g = 0; 4 * g < mr; g++) rows[g] += col;
