@@ -3,7 +3,8 @@
 
 /* A line of cells of the box: cell i is place first + i * step of a line of `size` elements with up - 1 zeros behind
  * each. */
-FN void K(conv_line)(const T *from, int64_t s, int64_t size, int64_t up, int64_t step, int64_t first, int64_t n, T *to) {
+FN void K(conv_line)(const T *from, int64_t s, int64_t size, int64_t up, int64_t step, int64_t first, int64_t n,
+                     T *to) {
     if (up > 1) {
         for (int64_t i = 0; i < n; i++) to[i] = 0;
         for (int64_t i = 0; i < size; i++)
