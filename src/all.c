@@ -126,6 +126,7 @@
 #include "graph/unify.c"
 #include "graph/valid.c"
 #include "graph/vmap.c"
+#include "compile/adjoint.c"
 #include "compile/build.c"
 #include "compile/compiler.c"
 #include "compile/cse.c"

@@ -174,7 +174,8 @@ typedef struct {
     int64_t last_kernels, last_arena_bytes, last_live_bytes; /* of the program called last */
     double seconds;                   /* spent in recording and planning */
     int64_t most_at_once;             /* calls of one program at the same time */
-    int64_t reserved[6];
+    int64_t gradient_runs;            /* backward passes that ran the program of a way back */
+    int64_t reserved[5];
 } gm_jit_stats;
 GM_API gm_jit_stats gm_jit_statistics(gm_fn *f);
 /* The first calls of a program run on the library's own kernels, while loops of its own are compiled in the background

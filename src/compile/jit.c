@@ -2,14 +2,14 @@
  *
  * A call is looked up by what can be seen of it: shapes, dtypes and layouts of the inputs, the names in their pack, the
  * modes of the thread. If a mode somewhere has changed since, the function is recorded again; a recording that is the
- * same as one before runs the plan that there is, so a net that goes from training to evaluation and back has two. */
+ * same as one before runs the plan that there is, so a net that goes from training to evaluation and back has two.
+ * Where the result has a gradient, the way back is a program, too (adjoint.c). */
 #include "../math/fp.h"
+#include "adjoint.h"
 #include "pass.h"
-#include "program.h"
 #include "../base/context.h"
 #include "../base/grow.h"
-#include "../eager/tape.h"
-#include "../graph/function.h"
+#include "../tensor/stand_in.h"
 #include "gemel/autograd.h"
 #include "gemel/extend.h"
 
@@ -18,7 +18,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { JIT_MAX_IN = 1024, JIT_LIMIT = 64, JIT_SAME = 4, JIT_MANY = 16 };
+enum { JIT_MAX_IN = 1024, JIT_LIMIT = 64, JIT_SAME = 4, JIT_MANY = 16, JIT_MASKS = 4 };
 
 /* What one of the result's tensors is: an output of the plan, or a tensor that does not depend on the call. */
 typedef struct { int32_t output; gm_tensor *constant; } jit_slot;
@@ -26,7 +26,11 @@ typedef struct { int32_t output; gm_tensor *constant; } jit_slot;
 /* A recording: its program, and the function's result of it. Callers hold it while they run. */
 typedef struct {
     gm_object o;
-    gm__program *program; /* NULL: the result has a gradient, and the function runs as it is */
+    gm__program *program; /* NULL: the function runs as it is */
+    gm__adjoint *adjoint; /* the result has a gradient; else NULL */
+    gm_tensor **captured; /* [n_captured], held: what the function used */
+    int64_t n_captured;
+    bool effects;         /* it does more than give a result */
     gm_pack *form;        /* the result's names, with ghosts for tensors */
     jit_slot *slot;       /* of each of these, in order */
     int64_t n_slots;
@@ -35,6 +39,7 @@ typedef struct {
 typedef struct {
     uint64_t key, epoch, recording;
     uint64_t used;    /* the clock at its last call */
+    int64_t masks;    /* how often it was recorded again because other gradients arrived */
     jit_made *made;
 } jit_entry;
 
@@ -52,9 +57,12 @@ typedef struct {
 static void jit_made_destroy(void *object) {
     jit_made *m = object;
     for (int64_t i = 0; m->slot && i < m->n_slots; i++) gm_release(m->slot[i].constant);
+    for (int64_t i = 0; m->captured && i < m->n_captured; i++) gm_release(m->captured[i]);
     gm_free(m->slot);
+    gm_free(m->captured);
     gm_release(m->form);
     gm_release(m->program);
+    gm_release(m->adjoint);
 }
 
 static const gm_type jit_made_type = { "compiled function", sizeof(jit_made), jit_made_destroy };
@@ -106,7 +114,7 @@ static jit_entry *jit_add(jit_state *j, uint64_t key) {
 
 /* ---- what is seen of a call ---- */
 
-typedef struct { gm_tensor *in[JIT_MAX_IN]; int64_t n; uint64_t key; bool traced, differentiable; } jit_call;
+typedef struct { gm_tensor *in[JIT_MAX_IN]; int64_t n; uint64_t key; bool traced; } jit_call;
 
 static void jit_mix(uint64_t *h, const void *bytes, size_t n) {
     const uint8_t *b = bytes;
@@ -120,7 +128,6 @@ static bool jit_see_tensor(jit_call *c, gm_tensor *t) {
     jit_mix(&c->key, about, sizeof about);
     jit_mix(&c->key, t->shape.d, (size_t)t->shape.n * 8);
     c->traced |= !t->storage;
-    c->differentiable |= t->requires_grad || t->node;
     c->in[c->n++] = t;
     return true;
 }
@@ -142,7 +149,6 @@ static bool jit_see(jit_call *c, const gm_pack *in) {
     c->n = 0;
     c->key = 0xcbf29ce484222325u;
     c->traced = x->trace != NULL;
-    c->differentiable = false;
     jit_mix(&c->key, modes, sizeof modes);
     return jit_see_pack(c, in);
 }
@@ -155,34 +161,102 @@ static double jit_seconds(void) {
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-typedef struct { gm__trace *trace; jit_made *made; uint64_t since, hash; bool differentiable; } jit_recording;
+typedef struct {
+    gm_fn *f;
+    const jit_call *call;
+    jit_made *made;
+    gm__adjoint_recording back;
+    uint64_t hash;
+} jit_recording;
+
+/* Inputs whose gradient somebody wants say so; they, in order. */
+static int64_t jit_mark_inputs(const jit_call *c, gm_pack *in, gm_tensor **list) {
+    gm_pack *flat = gm_pack_flatten(in);
+    int64_t n = 0;
+    for (int64_t i = 0; gm_ok() && i < c->n; i++) {
+        gm_tensor *t = gm_pack_at(flat, i);
+        t->requires_grad = c->in[i]->requires_grad || c->in[i]->node;
+        if (t->requires_grad) list[n++] = t;
+    }
+    return n;
+}
+
+/* Behind the function the way back from its results. What cannot be recorded of it is no error. */
+static void jit_back(jit_recording *r, gm_tensor *const *in, int64_t n_in, gm_pack *out) {
+    gm_pack *flat = gm_pack_flatten(out);
+    int64_t n = gm_ok() ? gm_pack_count(flat) : 0;
+    gm_tensor **list = gm_alloc((size_t)(n + 1) * sizeof *list);
+    for (int64_t i = 0; list && i < n; i++) list[i] = gm_pack_at(flat, i);
+    if (gm_ok() && !gm__adjoint_record(&r->back, in, n_in, list, n)) {
+        gm_error_clear();
+        gm__contributions_end(&r->back.list);
+        r->back.failed = true;
+    }
+    gm_free(list);
+}
+
+static gm_pack *jit_both_ways(void *env, gm_pack *in) {
+    jit_recording *r = env;
+    gm_tensor **list = gm_alloc((size_t)(r->call->n + 1) * sizeof *list);
+    bool wanted = list && gm_grad_enabled();
+    int64_t n = wanted ? jit_mark_inputs(r->call, in, list) : 0;
+    gm_pack *out = list ? r->f->call(r->f, in) : NULL;
+    r->back.trace = gm__context()->trace;
+    if (out && wanted) jit_back(r, list, n, out);
+    gm_free(list);
+    return out;
+}
+
+/* A result that is given twice is one output. */
+static int32_t jit_output(gm_graph *g, int32_t v) {
+    for (int64_t k = 0; k < g->n_out; k++)
+        if (g->out[k].value == v) return (int32_t)k;
+    gm__graph_add_output(g, v, "");
+    return (int32_t)g->n_out - 1;
+}
 
 static gm_tensor *jit_note_slot(void *env, gm_tensor *t) {
     jit_recording *r = env;
     jit_slot *s = &r->made->slot[r->made->n_slots++];
-    int32_t v = gm__trace_own_value(r->trace, t);
-    r->differentiable |= gm__tape_leads_out(t->node, r->since, NULL, 0); /* a backward pass could reach something */
+    int32_t v = gm__trace_own_value(r->back.trace, t);
     s->output = -1;
     if (v < 0) s->constant = gm_retain(t);
-    else s->output = (int32_t)r->trace->graph->n_out;
-    if (v >= 0) gm__graph_add_output(r->trace->graph, v, "");
+    else s->output = jit_output(r->back.trace->graph, v);
     return gm__tensor_over(NULL, 0, &t->shape, t->dtype);
 }
 
-/* The function's recording, ready to be planned, and its result in r->made; NULL without an error: it has a gradient.
- */
-static gm_graph *jit_record(gm_fn *f, jit_recording *r, const gm_pack *in) {
-    gm__trace t;
-    r->trace = &t, r->since = gm__tape_now();
-    gm_pack *out = gm__trace_function(&t, f->inner, in), *flat = out ? gm_pack_flatten(out) : NULL;
+static bool jit_note_graph(jit_made *m, const gm_graph *g) {
+    m->captured = gm_alloc((size_t)(g->n_values + 1) * sizeof *m->captured);
+    if (!m->captured) return false;
+    for (int64_t v = 0; v < g->n_values; v++)
+        if (g->value[v].captured) m->captured[m->n_captured++] = gm_retain(g->value[v].captured);
+    m->effects = g->n_left > 0;
+    for (int64_t i = 0; i < g->n_nodes; i++) m->effects |= gm__node_has_effect(&g->node[i]);
+    return true;
+}
+
+static gm_pack *jit_trace(gm__trace *t, jit_recording *r, const gm_pack *in) {
+    r->back.since = gm__tape_now();
+    gm_fn *both = gm_functionp(jit_both_ways, r, NULL);
+    gm_pack *out = both ? gm__trace_function(t, both, in) : NULL;
+    r->back.trace = t;
+    return out;
+}
+
+/* The function's recording, ready to be planned, and all else in r->made; NULL without an error: it runs as it is. */
+static gm_graph *jit_record(jit_recording *r, const gm_pack *in) {
+    gm__trace t = { .open = false };
+    gm_pack *out = jit_trace(&t, r, in), *flat = out ? gm_pack_flatten(out) : NULL;
     gm_graph *g = NULL;
     if (flat) r->made->slot = gm_alloc((size_t)(gm_pack_count(flat) + 1) * sizeof *r->made->slot);
     gm_pack *form = r->made->slot ? gm__pack_map(out, jit_note_slot, r) : NULL;
-    if (form) {
+    if (form && jit_note_graph(r->made, t.graph)) {
         r->made->form = gm_retain(form);
-        r->hash = r->differentiable ? 0 : gm__graph_hash(t.graph);
-        g = r->differentiable ? NULL : gm__optimize(t.graph);
+        r->hash = gm__graph_hash(t.graph);
+        if (!r->back.n_y) g = gm__optimize(t.graph);
+        else r->made->adjoint = gm_retain(gm__adjoint_new(&r->back, &g));
     }
+    gm__adjoint_recording_end(&r->back);
     gm__trace_free(&t);
     return g;
 }
@@ -202,18 +276,30 @@ static jit_entry *jit_same(const jit_state *j, uint64_t key, uint64_t recording)
     return NULL;
 }
 
-/* The entry for a call that has none, or of which modes may have changed. */
-static jit_entry *jit_fill(gm_fn *f, jit_state *j, uint64_t key, const gm_pack *in, uint64_t epoch) {
+/* The entry for a call that has none, or of which modes may have changed. It is for every caller: while it is made
+ * nothing stands in for anything, and all effects are recorded. mask: which results' gradients are to come; 0
+ * for all. */
+static jit_entry *jit_fill(gm_fn *f, jit_state *j, const jit_call *c, const gm_pack *in, uint64_t epoch,
+                           uint64_t mask) {
     double begin = jit_seconds();
     gm_scope s = gm_scope_open();
-    jit_recording r = { .made = gm_object_new(&jit_made_type) };
-    gm_graph *g = r.made ? jit_record(f, &r, in) : NULL;
-    jit_entry *e = gm_ok() ? jit_same(j, key, r.hash) : NULL;
-    if (g) r.made->program = gm_retain(e && e->made->program ? e->made->program : gm__program_new(g));
-    if (gm_ok() && !e) e = jit_add(j, key);
+    gm__thread_modes before = gm__thread_modes_now(), modes = before;
+    modes.stand_ins = NULL, modes.again = 0;
+    gm__thread_modes_set(&modes);
+    jit_recording r = { .f = f->inner, .call = c, .made = gm_object_new(&jit_made_type), .back.mask = mask };
+    gm_graph *g = r.made ? jit_record(&r, in) : NULL;
+    jit_entry *e = gm_ok() ? jit_same(j, c->key, r.hash) : NULL;
+    bool known = e && e->made->program;
+    if (g && known && r.made->adjoint) {
+        gm_release(r.made->adjoint);
+        r.made->adjoint = gm_retain(e->made->adjoint);
+    }
+    if (g) r.made->program = gm_retain(known ? e->made->program : gm__program_new(g));
+    gm__thread_modes_set(&before);
+    if (gm_ok() && !e) e = jit_add(j, c->key);
     if (gm_ok()) {
         gm_release(e->made);
-        *e = (jit_entry){ .key = key, .epoch = epoch, .recording = r.hash, .made = gm_retain(r.made) };
+        *e = (jit_entry){ .key = c->key, .epoch = epoch, .recording = r.hash, .made = gm_retain(r.made) };
     }
     gm_scope_close(&s);
     j->stats.traces++;
@@ -233,43 +319,76 @@ static gm_tensor *jit_result(void *env, gm_tensor *ghost) {
     return s->constant ? s->constant : r->out[s->output];
 }
 
-static gm_pack *jit_run(jit_made *m, gm_tensor *const *in) {
-    gm_tensor *few[32] = { NULL }, **out = m->n_slots <= 32 ? few : gm_alloc((size_t)m->n_slots * sizeof *out);
+static gm_pack *jit_run(gm_fn *f, jit_made *m, gm_pack *in, gm_tensor *const *list) {
+    int64_t n = m->n_slots + (m->adjoint ? m->adjoint->n_saved : 0);
+    gm_tensor *few[32] = { NULL }, **out = n <= 32 ? few : gm_alloc((size_t)n * sizeof *out);
     jit_results r = { m, out, 0 };
-    gm_pack *result = out && gm__program_run(m->program, in, out) ? gm__pack_map(m->form, jit_result, &r) : NULL;
+    uint64_t seed = 0, first = out ? gm__take_draws(gm__program_draws(m->program), &seed) : 0;
+    bool ok = out && gm__program_run_at(m->program, list, out, seed, first) &&
+              (!m->adjoint || gm__adjoint_tape(m->adjoint, f, in, list, out, seed, first));
+    gm_pack *result = ok ? gm__pack_map(m->form, jit_result, &r) : NULL;
     if (out != few) gm_free(out);
     return result;
 }
 
 extern _Atomic uint64_t gm__modes_epoch;
 
+/* The entry for a call, and whether it was there. One whose gradients arrive otherwise than it was made for is made
+ * again, but not without end. */
+static jit_entry *jit_entry_for(gm_fn *f, jit_state *j, const jit_call *c, gm_pack *in, bool *hit) {
+    uint64_t epoch = atomic_load_explicit(&gm__modes_epoch, memory_order_relaxed);
+    jit_entry *e = jit_find(j, c->key, epoch);
+    gm__adjoint *a = e ? e->made->adjoint : NULL;
+    uint64_t mask = a ? atomic_load_explicit(&a->asked, memory_order_relaxed) : 0;
+    int64_t masks = mask && e->masks < JIT_MASKS ? e->masks + 1 : 0;
+    if ((*hit = e && !masks)) return e;
+    if (e) e->epoch = 0; /* of no epoch: nobody finds it */
+    e = jit_fill(f, j, c, in, epoch, mask);
+    if (e) e->masks = masks;
+    return e;
+}
+
 /* What a call runs, counted for it; NULL after an error. */
 static jit_made *jit_made_for(gm_fn *f, jit_state *j, const jit_call *c, gm_pack *in) {
-    uint64_t epoch = atomic_load_explicit(&gm__modes_epoch, memory_order_relaxed);
+    bool hit;
     pthread_mutex_lock(&j->lock);
-    jit_entry *e = jit_find(j, c->key, epoch);
-    j->stats.calls++;
-    if (e) j->stats.hits++;
-    else e = jit_fill(f, j, c->key, in, epoch);
+    jit_entry *e = jit_entry_for(f, j, c, in, &hit);
     jit_made *made = e ? gm_retain(e->made) : NULL;
+    j->stats.calls++;
+    j->stats.hits += hit;
     if (e) e->used = ++j->clock;
-    j->stats.runs += made && made->program;
     pthread_mutex_unlock(&j->lock);
     return made;
 }
 
-/* Inside of a trace, and where gradients of the inputs are wanted, it is the function itself. */
+/* Whether the program is what the thread wants now. To ask tells those who note what is used. */
+static bool jit_may_run(const jit_made *m) {
+    const gm_context *c = gm__context();
+    bool same = m->program && !(c->again && m->effects);
+    for (int64_t i = 0; same && c->stand_ins && i < m->n_captured; i++)
+        same = gm__stand_in_find(m->captured[i]) == m->captured[i];
+    return same;
+}
+
+static void jit_count_run(jit_state *j) {
+    pthread_mutex_lock(&j->lock);
+    j->stats.runs++;
+    pthread_mutex_unlock(&j->lock);
+}
+
+/* Inside of a trace it is the function itself. */
 static gm_pack *jit_call_fn(gm_fn *f, gm_pack *in) {
     jit_state *j = f->env;
     jit_call *c = gm_alloc(sizeof *c);
     gm_pack *out = NULL;
     if (!c || !jit_see(c, in)) return gm_free(c), NULL;
-    if (c->traced || (c->differentiable && gm_grad_enabled())) {
-        gm_free(c);
-        return f->inner->call(f->inner, in);
+    jit_made *made = c->traced ? NULL : jit_made_for(f, j, c, in);
+    if (made && jit_may_run(made)) {
+        jit_count_run(j);
+        out = jit_run(f->inner, made, in, c->in);
+    } else if (gm_ok()) {
+        out = f->inner->call(f->inner, in);
     }
-    jit_made *made = jit_made_for(f, j, c, in);
-    if (made) out = made->program ? jit_run(made, c->in) : f->inner->call(f->inner, in);
     gm_release(made);
     gm_free(c);
     return out;
@@ -286,25 +405,28 @@ gm_fn *gm_jit(gm_fn *f) {
     return made;
 }
 
-/* The number of programs, and in *list they themselves, counted for the caller. */
-static int64_t jit_programs(jit_state *j, gm__program ***list) {
+/* The programs, counted for the caller; *all: every entry has one. */
+static int64_t jit_programs(jit_state *j, gm__program ***list, bool *all) {
     int64_t n = 0;
     pthread_mutex_lock(&j->lock);
-    *list = gm_alloc((size_t)(j->n + 1) * sizeof **list);
-    for (int64_t i = 0; *list && i < j->n; i++)
-        if (j->entry[i]->made->program) (*list)[n++] = gm_retain(j->entry[i]->made->program);
-    bool all = n == j->n;
+    *list = gm_alloc((size_t)(2 * j->n + 1) * sizeof **list);
+    for (int64_t i = 0; *list && i < j->n; i++) {
+        const jit_made *m = j->entry[i]->made;
+        if (!j->entry[i]->epoch) continue;
+        *all &= m->program != NULL;
+        if (m->program) (*list)[n++] = gm_retain(m->program);
+        if (m->program && m->adjoint) (*list)[n++] = gm_retain(m->adjoint->program);
+    }
     pthread_mutex_unlock(&j->lock);
-    return all ? n : -n - 1;
+    return n;
 }
 
 bool gm_jit_wait(gm_fn *f) {
     if (!gm__fn_check(f, "jit_wait")) return false;
     if (f->call != jit_call_fn) return gm_fail(GM_ERROR_VALUE, "jit_wait: this is a %s, not a jit", f->kind);
     gm__program **list;
-    int64_t n = jit_programs(f->env, &list);
-    bool all = list && n >= 0;
-    if (n < 0) n = -n - 1;
+    bool all = true;
+    int64_t n = jit_programs(f->env, &list, &all);
     for (int64_t i = 0; list && i < n; i++) {
         if (gm_ok()) all &= gm__program_wait(list[i]);
         gm_release(list[i]);
@@ -313,13 +435,12 @@ bool gm_jit_wait(gm_fn *f) {
     return all && gm_ok();
 }
 
-static void jit_count(gm_jit_stats *s, const jit_state *j, const jit_entry *e) {
-    gm__program_stats p = gm__program_statistics(e->made->program);
+static void jit_count(gm_jit_stats *s, gm__program *program, bool last) {
+    gm__program_stats p = gm__program_statistics(program);
     s->built += p.built, s->seconds += p.seconds;
     s->kernels = p.plan.kernels, s->arena_bytes += p.plan.arena;
     if (p.at_once > s->most_at_once) s->most_at_once = p.at_once;
-    if (e->used == j->clock)
-        s->last_kernels = p.plan.kernels, s->last_arena_bytes = p.plan.arena, s->last_live_bytes = p.plan.live;
+    if (last) s->last_kernels = p.plan.kernels, s->last_arena_bytes = p.plan.arena, s->last_live_bytes = p.plan.live;
 }
 
 gm_jit_stats gm_jit_statistics(gm_fn *f) {
@@ -330,8 +451,14 @@ gm_jit_stats gm_jit_statistics(gm_fn *f) {
     pthread_mutex_lock(&j->lock);
     s = j->stats;
     s.programs = j->n;
-    for (int64_t i = 0; i < j->n; i++)
-        if (j->entry[i]->made->program) jit_count(&s, j, j->entry[i]);
+    for (int64_t i = 0; i < j->n; i++) {
+        const jit_made *m = j->entry[i]->made;
+        if (m->program && m->adjoint) {
+            jit_count(&s, m->adjoint->program, false);
+            s.gradient_runs += gm__program_statistics(m->adjoint->program).runs;
+        }
+        if (m->program) jit_count(&s, m->program, j->entry[i]->used == j->clock);
+    }
     pthread_mutex_unlock(&j->lock);
     return s;
 }

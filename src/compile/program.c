@@ -20,7 +20,7 @@ struct gm__program {
     gm_graph *graph;  /* until its loops are asked for */
     gm_graph *fused;  /* with emitted loops, while they are being built; else NULL */
     gm__build *build; /* theirs */
-    int64_t runs, running, most;
+    int64_t runs, running, most, n_draws;
     double seconds;
     bool built;       /* the plan has them */
     bool working;     /* somebody prepares the next plan */
@@ -46,6 +46,7 @@ gm__program *gm__program_new(gm_graph *g) {
     pthread_cond_init(&p->worked, NULL);
     p->plan = gm_retain(gm__plan_new(g));
     p->graph = gm_retain(g);
+    p->n_draws = g->n_draws;
     return gm_return(&s, p->plan ? p : NULL);
 }
 
@@ -117,15 +118,17 @@ static gm__plan *program_begin(gm__program *p) {
     return plan;
 }
 
-bool gm__program_run(gm__program *p, gm_tensor *const *in, gm_tensor **out) {
+bool gm__program_run_at(gm__program *p, gm_tensor *const *in, gm_tensor **out, uint64_t seed, uint64_t first) {
     gm__plan *plan = program_begin(p);
-    bool ok = gm_ok() && gm__plan_run(plan, in, out);
+    bool ok = gm_ok() && gm__plan_run_at(plan, in, out, seed, first);
     pthread_mutex_lock(&p->lock);
     p->running--;
     pthread_mutex_unlock(&p->lock);
     gm_release(plan);
     return ok;
 }
+
+int64_t gm__program_draws(const gm__program *p) { return p->n_draws; }
 
 bool gm__program_wait(gm__program *p) {
     pthread_mutex_lock(&p->lock);
@@ -141,7 +144,7 @@ bool gm__program_wait(gm__program *p) {
 
 gm__program_stats gm__program_statistics(gm__program *p) {
     pthread_mutex_lock(&p->lock);
-    gm__program_stats s = { gm__plan_statistics(p->plan), p->most, p->seconds, p->built };
+    gm__program_stats s = { gm__plan_statistics(p->plan), p->most, p->runs, p->seconds, p->built };
     pthread_mutex_unlock(&p->lock);
     return s;
 }

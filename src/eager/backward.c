@@ -16,6 +16,7 @@
 #include <string.h>
 
 bool (*gm__remat_again)(gm_node *n, gm_tensor **out);
+bool (*gm__compiled_takes)(const gm_node *n, gm_tensor *const *gout);
 
 /* What one pass knows of one entry. */
 typedef struct { gm_node *node; gm_tensor *gout[GM_OP_MAX_OUT]; gm_tensor **more; } backward_visit;
@@ -29,6 +30,8 @@ typedef struct {
     gm_tensor **found;   /* [n_wanted] */
     int64_t n_wanted;
     int64_t last_hook;   /* added before the pass */
+    gm__contributions *outside; /* not NULL: where gradients go that leave the entries from `since` on */
+    uint64_t since;
     gm__map marks;       /* what leads to the wanted ones; not used where every leaf is wanted */
     bool all, create_graph, retain;
 } backward_pass;
@@ -95,7 +98,15 @@ static bool backward_add(gm_tensor **total, gm_tensor *g) {
     return true;
 }
 
+static bool backward_put_out(gm__contributions *l, gm_node *node, gm_tensor *leaf, int out_index, gm_tensor *g) {
+    if (!gm__grow(&l->at, l->n, &l->capacity, sizeof *l->at)) return false;
+    l->at[l->n++] = (gm__contribution){ node, node ? NULL : leaf, gm_retain(g), out_index };
+    return true;
+}
+
 static bool backward_deliver(backward_pass *b, gm_node *node, gm_tensor *leaf, int out_index, gm_tensor *g) {
+    if (b->outside && (!node || node->sequence < b->since))
+        return backward_put_out(b->outside, node, leaf, out_index, g);
     if (node) {
         backward_visit *v = backward_visit_of(b, node);
         return v && backward_add(&backward_gout(v)[out_index], g);
@@ -198,6 +209,12 @@ static bool backward_again(backward_pass *b, backward_visit *v) {
     return ok;
 }
 
+static bool backward_runs_again(backward_visit *v) {
+    const gm_node *n = v->node;
+    if (n->op != &gm__compiled_op) return n->op == &gm__remat_op;
+    return gm__context()->trace || !gm__compiled_takes(n, backward_gout(v));
+}
+
 static bool backward_visit_node(backward_pass *b, backward_visit *v) {
     gm_node *n = v->node;
     GM_SCOPE(scope);
@@ -207,7 +224,7 @@ static bool backward_visit_node(backward_pass *b, backward_visit *v) {
     if (n->used)
         return gm_fail(GM_ERROR_GRADIENT,
                        "backward of %s: its saved values were dropped by an earlier pass (use .retain)", n->op->name);
-    if (n->op == &gm__remat_op) return backward_again(b, v);
+    if (backward_runs_again(v)) return backward_again(b, v);
     size_t pointers = (size_t)(2 * n->n_in + n->n_out);
     gm_tensor *few[32], **all = pointers <= 32 ? few : gm_alloc(pointers * sizeof *all);
     bool few_needs[16], *needs = n->n_in <= 16 ? few_needs : gm_alloc((size_t)n->n_in);
@@ -366,6 +383,24 @@ gm_pack *gm__gradients_of(gm_tensor *const *y, gm_tensor *const *gradient, int n
     gm_free(b.wanted);
     gm_no_grad_end(&mode);
     return gm_return(&scope, out);
+}
+
+bool gm__contributions_of(gm_tensor *const *y, gm_tensor *const *gradient, int n, uint64_t since, bool create_graph,
+                          gm__contributions *list) {
+    backward_pass b = { .all = true, .retain = true, .create_graph = create_graph, .outside = list, .since = since };
+    GM_SCOPE(scope);
+    gm_no_grad_guard mode = gm_no_grad_begin();
+    backward_set_mode(create_graph);
+    bool ok = backward_run(&b, y, gradient, n);
+    backward_end(&b);
+    gm_no_grad_end(&mode);
+    return ok && gm_ok();
+}
+
+void gm__contributions_end(gm__contributions *list) {
+    for (int64_t i = 0; i < list->n; i++) gm_release(list->at[i].gradient);
+    gm_free(list->at);
+    *list = (gm__contributions){ 0 };
 }
 
 gm_pack *gm_gradients_with(gm_tensor *y, gm_pack *xs, const gm_backward_args *args) {

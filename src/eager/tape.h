@@ -57,6 +57,15 @@ void gm__node_drop_saved(gm_node *n);
 /* eager/backward.c: gm_gradients of several values, each with its own arriving gradient; with a tape. */
 gm_pack *gm__gradients_of(gm_tensor *const *y, gm_tensor *const *gradient, int n, gm_pack *xs);
 
+/* A gradient that a pass would add to what the pass does not go into: an output of an entry, or a leaf. */
+typedef struct { gm_node *node; gm_tensor *leaf, *gradient; int32_t out_index; } gm__contribution;
+typedef struct { gm__contribution *at; int64_t n, capacity; } gm__contributions;
+/* All that a pass from y would add outside of the entries from `since` on, in its order. Gradients are held; the end
+ * lets go of them. */
+bool gm__contributions_of(gm_tensor *const *y, gm_tensor *const *gradient, int n, uint64_t since, bool create_graph,
+                          gm__contributions *list);
+void gm__contributions_end(gm__contributions *list);
+
 /* eager/wanted.c: notes in `marks`, an empty map, what of the tape below `root` (may be NULL) leads to the wanted
  * tensors. An edge is wanted if a gradient has to go along it; an entry leads if its rule has to be called. */
 bool gm__mark_wanted(gm__map *marks, gm_node *root, gm_tensor *const *wanted, int64_t n);
@@ -67,6 +76,10 @@ bool gm__node_leads(const gm__map *marks, const gm_node *node);
  * on through that. */
 extern const gm_op gm__remat_op;
 extern bool (*gm__remat_again)(gm_node *n, gm_tensor **out);
+/* compile/adjoint.c: an entry of this operation has a rule, but only for gradients that arrive as it says; for others,
+ * and in recordings, it is as one of remat. */
+extern const gm_op gm__compiled_op;
+extern bool (*gm__compiled_takes)(const gm_node *n, gm_tensor *const *gout);
 /* The number that the next entry will get. */
 uint64_t gm__tape_now(void);
 /* Whether what is below root (may be NULL) matters to anybody but who made it: if it leads to an entry older than

@@ -23,6 +23,16 @@ struct gm_fn {
 gm_fn *gm__fn_new(const char *kind, gm_fn *inner, gm__fn_call call);
 bool gm__fn_check(const gm_fn *f, const char *op);
 
+/* remat.c: what an entry of the tape needs to run f again for these inputs: an object of the scope. Its first n_draws
+ * draws are these; the entry's outputs are those of f's results, flattened, that `result` numbers. The entry's
+ * attributes begin with it. */
+typedef struct gm__remat_run gm__remat_run;
+gm__remat_run *gm__remat_hold(gm_fn *f, gm_pack *in, uint64_t seed, uint64_t first, int64_t n_draws,
+                              const int32_t *result, int32_t n_results);
+
+gm_fn *gm__remat_function(const gm__remat_run *r);
+gm_pack *gm__remat_inputs(const gm__remat_run *r);
+
 /* A pack of the same names and children, with f of every tensor; NULL after an error. */
 typedef gm_tensor *(*gm__pack_fn)(void *env, gm_tensor *t);
 gm_pack *gm__pack_map(const gm_pack *p, gm__pack_fn f, void *env);

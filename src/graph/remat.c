@@ -19,7 +19,7 @@
 #include <string.h>
 
 /* What another run needs: the function and its inputs, what it used, and the modes of the thread. */
-typedef struct {
+struct gm__remat_run {
     gm_object o;
     gm__stand_ins used;  /* from tensors it was given to what was meant (gm_substitute_begin) */
     gm_fn *f;
@@ -32,7 +32,8 @@ typedef struct {
     char where[256];
     uint64_t since;
     int32_t autocast;
-} remat_run;
+};
+typedef gm__remat_run remat_run;
 
 static void remat_destroy(void *object) {
     remat_run *r = object;
@@ -140,6 +141,32 @@ gm_fn *gm_remat(gm_fn *f) {
     if (gm_ok() && !f) gm_fail(GM_ERROR_HANDLE, "remat: argument 1 is NULL");
     return gm__fn_new("remat", f, remat_call);
 }
+
+/* ---- for other entries that may run again ---- */
+
+static bool remat_set_draws(gm__draw_log *l, uint64_t seed, uint64_t first, int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        if (!gm__grow(&l->draw, l->n, &l->capacity, sizeof *l->draw)) return false;
+        l->draw[l->n][0] = seed;
+        l->draw[l->n++][1] = first + (uint64_t)i;
+    }
+    return true;
+}
+
+gm__remat_run *gm__remat_hold(gm_fn *f, gm_pack *in, uint64_t seed, uint64_t first, int64_t n_draws,
+                              const int32_t *result, int32_t n_results) {
+    remat_run *r = remat_new(f, in);
+    if (!r || !remat_set_draws(&r->draws, seed, first, n_draws)) return NULL;
+    r->used.miss = NULL;
+    r->result = gm_alloc((size_t)(n_results + 1) * sizeof *r->result);
+    if (!r->result) return NULL;
+    if (n_results) memcpy(r->result, result, (size_t)n_results * sizeof *result);
+    r->n_results = n_results;
+    return r;
+}
+
+gm_fn *gm__remat_function(const gm__remat_run *r) { return r->f; }
+gm_pack *gm__remat_inputs(const gm__remat_run *r) { return r->in; }
 
 /* ---- the second ---- */
 
