@@ -7,6 +7,7 @@
 #include "../math/fp.h"
 #include "frame.h"
 #include "../base/context.h"
+#include "../base/memory.h"
 #include "../base/object.h"
 #include "../base/profile.h"
 #include "../ops/ops.h"
@@ -87,12 +88,17 @@ static bool frame_make_calls(gm__frame *f, const gm_graph *g) {
 
 /* ---- frames ---- */
 
+static void frame_rest(gm__frame *f) {
+    if (f->arena) gm__block_give(f->arena, f->got);
+    f->arena = NULL;
+}
+
 static void frame_free(gm__frame *f, const gm_graph *g) {
     for (int64_t v = 0; f->value && v < g->n_values; v++) gm_release(f->value[v]);
     gm_free(f->value);
     gm_free(f->call);
     gm_free(f->pointers);
-    gm_free(f->arena);
+    frame_rest(f);
     gm_free(f);
 }
 
@@ -111,17 +117,13 @@ static gm__frame *frame_new(const gm__plan *p) {
 /* The arena's memory, where it is not there, and the values' places in it. */
 static bool frame_take_arena(const gm__plan *p, gm__frame *f) {
     if (f->arena) return true;
-    f->arena = gm_realloc(NULL, (size_t)p->stats.arena + 64);
-    if (!f->arena) return false;
+    f->arena = gm__block_take((size_t)p->stats.arena + 64, &f->got);
+    if (!f->arena)
+        return gm_fail(GM_ERROR_MEMORY, "plan: no memory for an arena of %lld bytes", (long long)p->stats.arena);
     char *base = (char *)(((uintptr_t)f->arena + 63) & ~(uintptr_t)63);
     for (int64_t v = 0; v < p->graph->n_values; v++)
         if (p->offset[v] >= 0) f->value[v]->storage->data = base + p->offset[v];
     return true;
-}
-
-static void frame_rest(gm__frame *f) {
-    gm_free(f->arena);
-    f->arena = NULL;
 }
 
 /* ---- those of a plan ---- */
@@ -305,16 +307,31 @@ static bool frame_finish(const gm__plan *p, const gm__frame *f, gm_tensor **out)
     return true;
 }
 
-static bool frame_run(const gm__plan *p, gm__frame *f, gm_tensor *const *in, gm_tensor **out, uint64_t seed,
-                      uint64_t first) {
-    if (!frame_take_arena(p, f) || !frame_bind_inputs(p, f, in) || !frame_make_outputs(p, f, out)) return false;
+static bool frame_run_calls(const gm__plan *p, gm__frame *f, uint64_t seed, uint64_t first) {
     for (int64_t i = 0; i < p->stats.kernels; i++) {
         gm_scope s = gm_scope_open();
         bool ok = frame_run_call(&f->call[i], seed, first);
         gm_scope_close(&s);
         if (!ok) return false;
     }
-    return frame_finish(p, f, out);
+    return true;
+}
+
+static bool frame_run(const gm__plan *p, gm__frame *f, gm_tensor *const *in, gm_tensor **out, uint64_t seed,
+                      uint64_t first) {
+    if (!frame_take_arena(p, f) || !frame_bind_inputs(p, f, in) || !frame_make_outputs(p, f, out)) return false;
+    return frame_run_calls(p, f, seed, first) && frame_finish(p, f, out);
+}
+
+bool gm__plan_run_over(gm__plan *p, void *const *in, void *const *out) {
+    const gm_graph *g = p->graph;
+    gm__frame *f = frame_take(p);
+    bool ok = f && frame_take_arena(p, f);
+    for (int64_t i = 0; ok && i < g->n_in; i++) f->value[g->in[i]]->storage->data = in[i];
+    for (int64_t i = 0; ok && i < g->n_out; i++) f->value[g->out[i].value]->storage->data = out[i];
+    ok = ok && frame_run_calls(p, f, 0, 0);
+    frame_give(p, f);
+    return ok;
 }
 
 bool gm__plan_run_at(gm__plan *p, gm_tensor *const *in, gm_tensor **out, uint64_t seed, uint64_t first) {

@@ -7,7 +7,7 @@
 #include <pthread.h>
 
 /* Frames that a plan keeps; where more runs go on at once, the others are made and freed. */
-enum { GM__FRAMES = 8, GM__STATE_LOCKS = 64 };
+enum { GM__FRAMES = 64, GM__STATE_LOCKS = 64 };
 
 typedef struct {
     const gm_op *op;
@@ -26,6 +26,7 @@ typedef struct gm__frame {
     gm__frame_call *call;
     gm_tensor **pointers;     /* the calls' inputs and outputs */
     void *arena;
+    size_t got;               /* bytes of it */
 } gm__frame;
 
 struct gm__plan {

@@ -28,7 +28,10 @@ typedef struct {
 } gm__fused;
 
 extern const gm_op gm__op_fused;
+typedef struct { gm__fused *loop; } gm__fused_attrs;
 gm__fused *gm__fused_of(const gm__node *n);
+/* The loop over one of `parts` equal parts of the first dimension (the slowest); NULL for NULL, or after an error. */
+gm__fused *gm__fused_part(const gm__fused *x, int64_t parts);
 
 /* g with groups of its elementwise nodes as fused nodes. Their functions are being built: *build, NULL if there is
  * none. NULL, without an error, if there is nothing to fuse. */

@@ -5,6 +5,7 @@
  * and an arena, is a frame (frame.c), of which a plan has as many as there are runs at once. */
 #include "../math/fp.h"
 #include "frame.h"
+#include "strip.h"
 #include "fuse.h"
 #include "../base/object.h"
 #include "../ops/ops.h"
@@ -157,7 +158,7 @@ static bool plan_make(gm__plan *p) {
     return true;
 }
 
-gm__plan *gm__plan_new(gm_graph *g) {
+gm__plan *gm__plan_plain(gm_graph *g) {
     if (!gm__graph_check(g, "plan")) return NULL;
     gm_scope s = gm_scope_open();
     gm__plan *p = gm_object_new(&plan_type);
@@ -165,4 +166,11 @@ gm__plan *gm__plan_new(gm_graph *g) {
     p->graph = gm_retain(g);
     pthread_mutex_init(&p->lock, NULL);
     return gm_return(&s, plan_make(p) && gm__frames_begin(p) ? p : NULL);
+}
+
+gm__plan *gm__plan_new(gm_graph *g) {
+    if (!gm__graph_check(g, "plan")) return NULL;
+    gm_scope s = gm_scope_open();
+    gm_graph *in_strips = gm__strips(g);
+    return gm_return(&s, in_strips ? gm__plan_plain(in_strips) : NULL);
 }

@@ -8,11 +8,16 @@ typedef struct gm__plan gm__plan;
 
 /* A plan of g (held). g is as kernels want it (gm__graph_raw). Counted; owned by the scope. */
 gm__plan *gm__plan_new(gm_graph *g);
+/* The same without chains in strips (strip.h). */
+gm__plan *gm__plan_plain(gm_graph *g);
 /* Runs it, in any number of threads at once: inputs in order, described as the graph's are; the outputs are new tensors
  * in `out`, owned by the scope. */
 bool gm__plan_run(gm__plan *p, gm_tensor *const *in, gm_tensor **out);
 /* With draws from this place on, in place of the next ones of the stream. */
 bool gm__plan_run_at(gm__plan *p, gm_tensor *const *in, gm_tensor **out, uint64_t seed, uint64_t first);
+/* Over memory: of the inputs, laid out as they are described, and of the outputs, each of which is memory of its own in
+ * the plan. Draws nothing, writes no state. */
+bool gm__plan_run_over(gm__plan *p, void *const *in, void *const *out);
 /* inner.c: runs a graph inside of a node by its plan; false, without an error, if that runs already. */
 bool gm__inner_run(gm_graph *g, gm_tensor *const *in, gm_tensor **out, uint64_t seed, uint64_t first);
 /* Its arenas are there while it runs, from now on. */

@@ -1,6 +1,8 @@
 /* Loops of emitted code against the library's kernels, bit for bit: random programs of elementwise operations over
- * broadcast, strided, channels-last and narrow operands, many in one program. GM_FUZZ_PROGRAMS: how many. */
+ * broadcast, strided, channels-last and narrow operands, many in one program, every other one in strips of one entry.
+ * GM_FUZZ_PROGRAMS: how many. */
 #include "check.h"
+#include "compile/strip.h"
 #include "gemel/gemel.h"
 
 #include <stdlib.h>
@@ -127,8 +129,11 @@ static void random_programs(void) {
     const char *wanted = getenv("GM_FUZZ_PROGRAMS");
     int64_t n = wanted ? atoll(wanted) : 240, made = 0, loops = 0;
     static const gm_dtype dtypes[] = { GM_F32, GM_F32, GM_F64, GM_BF16, GM_F16 };
-    for (uint64_t seed = 1; made < n; seed++, made += PER_PROGRAM)
+    for (uint64_t seed = 1; made < n; seed++, made += PER_PROGRAM) {
+        gm__strips_limit(seed % 2 ? (gm__strip_limits){ 0 } : (gm__strip_limits){ 1, 0, 1 });
         compare((program){ seed * 7919, PER_PROGRAM, dtypes[seed % 5], seed % 3 == 0 }, &loops);
+    }
+    gm__strips_limit((gm__strip_limits){ 0 });
     printf("%lld random programs, %lld kernels\n", (long long)made, (long long)loops);
 }
 
