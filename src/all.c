@@ -127,6 +127,7 @@
 #include "graph/valid.c"
 #include "graph/vmap.c"
 #include "compile/adjoint.c"
+#include "compile/ahead.c"
 #include "compile/build.c"
 #include "compile/cluster.c"
 #include "compile/compiler.c"

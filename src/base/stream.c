@@ -75,6 +75,12 @@ static uint64_t stream_next(gm__draws *d, uint64_t *seed) {
 
 uint64_t gm__draw_next(uint64_t *seed) { return stream_next(gm__context()->draws, seed); }
 
+void gm__draws_give_back(uint64_t seed, uint64_t first, int64_t n, int64_t used) {
+    pthread_mutex_lock(&gm__stream_mutex);
+    if (stream_seed == seed && stream_count == first + (uint64_t)n) stream_count = first + (uint64_t)used;
+    pthread_mutex_unlock(&gm__stream_mutex);
+}
+
 uint64_t gm__path_hash(const char *path) {
     if (!path || !*path) return 0;
     uint64_t h = 0xcbf29ce484222325u;

@@ -24,6 +24,9 @@ void gm__draws_end(gm__draws *d);
 uint64_t gm__inner_place(uint64_t count, uint64_t step);
 /* What it asks while the thread has an open trace (graph/trace.c fills it in). */
 extern uint64_t (*gm__draw_traced)(uint64_t *seed);
+/* n places of the default stream were taken from `first` on, `used` are enough: the others are there again, unless
+ * somebody took places since. */
+void gm__draws_give_back(uint64_t seed, uint64_t first, int64_t n, int64_t used);
 /* 64-bit FNV-1a of a path; 0 for the empty one. */
 uint64_t gm__path_hash(const char *path);
 /* Philox's key for a seed and a path (docs/numerics.md). */

@@ -376,7 +376,7 @@ static bool adjoint_grad(const gm_grad_args *g) {
     size_t n_in = (size_t)(a->n_y + a->n_saved + a->n_inputs), n_out = (size_t)a->n_targets;
     gm_tensor **in = gm_alloc((n_in + n_out + 1) * sizeof *in), **out = in + n_in;
     bool ok = in && adjoint_inputs(g, a, in) &&
-              gm__program_run_at(a->program, in, out, (uint64_t)t->seed, (uint64_t)t->first);
+              gm__program_run_at(a->program, in, out, (uint64_t)t->seed, (uint64_t)t->first, NULL);
     if (ok && gm_grad_enabled()) ok = adjoint_with_history(t, in, out);
     for (int64_t i = 0; ok && i < a->n_targets; i++)
         if (g->needs[i]) g->gin[i] = out[i];

@@ -11,7 +11,7 @@ static void dead_mark(const gm_graph *g, bool *live, bool *keep) {
     for (int64_t i = 0; i < g->n_left; i++) live[g->left[i].value] = live[g->left[i].of] = true;
     for (int64_t i = g->n_nodes; i-- > 0;) {
         const gm__node *n = &g->node[i];
-        keep[i] = gm__node_has_effect(n);
+        keep[i] = gm__node_has_effect(n) || n->op->flags & GM_OP_DYNAMIC; /* C has seen the shape that came out */
         for (int j = 0; j < n->n_out; j++) keep[i] |= live[n->out + j];
         for (int k = 0; keep[i] && k < n->n_in; k++)
             if (n->in[k] >= 0) live[n->in[k]] = true;

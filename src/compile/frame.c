@@ -67,7 +67,7 @@ static void frame_add_call(gm__frame *f, gm__frame_call *c, const gm__node *n, g
                            .n_in = n->n_in,
                            .n_out = n->n_out,
                            .draws = gm__node_draws(n),
-                           .makes = n->op->flags & GM_OP_OWN_OUTPUTS,
+                           .makes = n->op->flags & GM__PLAN_MAKES,
                            .node = n };
     for (int i = 0; i < n->n_in; i++) c->in[i] = n->in[i] < 0 ? NULL : f->value[n->in[i]];
     for (int j = 0; j < n->n_out; j++) c->out[j] = f->value[n->out + j];
@@ -254,13 +254,15 @@ static bool frame_make_outputs(const gm__plan *p, gm__frame *f, gm_tensor **out)
     return true;
 }
 
-/* A kernel that makes its outputs: their memory is behind the plan's tensors until the next run. */
-static bool frame_run_making(const gm__frame_call *c, const gm_op_args *a) {
+/* A kernel that makes its outputs, of the shape that is expected or of another one. Their memory is behind the plan's
+ * tensors until the next run. */
+static bool frame_run_making(const gm__frame_call *c, const gm_op_args *a, gm_shape *other) {
     gm_tensor *made[GM__WALK_MAX] = { NULL };
     if (!c->op->kernel(a, made)) return false;
     for (int j = 0; j < c->n_out; j++) {
         gm_storage *s = c->out[j]->storage;
         if (!gm__has_data(made[j])) return false;
+        if (!gm_shape_equal(made[j]->shape, c->out[j]->shape)) return *other = made[j]->shape, false;
         if (memcmp(made[j]->stride, c->out[j]->stride, (size_t)made[j]->shape.n * sizeof *made[j]->stride)) {
             made[j] = gm_contiguous(made[j]);
             if (!made[j]) return false;
@@ -285,12 +287,12 @@ static bool frame_run_kernel(const gm__frame_call *c, const gm_op_args *a) {
     return ok;
 }
 
-static bool frame_run_call(const gm__frame_call *c, uint64_t seed, uint64_t first) {
+static bool frame_run_call(const gm__frame_call *c, uint64_t seed, uint64_t first, gm_shape *other) {
     _Alignas(16) char room[GM__ATTRS_MAX];
     gm_op_args a = { c->op, c->n_in, c->n_out, c->in, c->attrs };
     int64_t begin = gm__profile_begin();
     if (c->draws) a.attrs = gm__node_attrs(c->node, seed, first, room);
-    bool ok = c->makes ? frame_run_making(c, &a) : frame_run_kernel(c, &a);
+    bool ok = c->makes ? frame_run_making(c, &a, other) : frame_run_kernel(c, &a);
     gm__profile_end(begin, "op", c->op->name);
     return ok;
 }
@@ -307,44 +309,44 @@ static bool frame_finish(const gm__plan *p, const gm__frame *f, gm_tensor **out)
     return true;
 }
 
-static bool frame_run_calls(const gm__plan *p, gm__frame *f, uint64_t seed, uint64_t first) {
+static bool frame_run_calls(const gm__plan *p, gm__frame *f, uint64_t seed, uint64_t first, gm__cut *cut) {
     for (int64_t i = 0; i < p->stats.kernels; i++) {
         gm_scope s = gm_scope_open();
-        bool ok = frame_run_call(&f->call[i], seed, first);
+        bool ok = frame_run_call(&f->call[i], seed, first, &cut->shape);
         gm_scope_close(&s);
         if (!ok) return false;
+        cut->at += f->call[i].op->flags & GM_OP_DYNAMIC ? 1 : 0;
     }
     return true;
 }
 
 static bool frame_run(const gm__plan *p, gm__frame *f, gm_tensor *const *in, gm_tensor **out, uint64_t seed,
-                      uint64_t first) {
+                      uint64_t first, gm__cut *cut) {
     if (!frame_take_arena(p, f) || !frame_bind_inputs(p, f, in) || !frame_make_outputs(p, f, out)) return false;
-    return frame_run_calls(p, f, seed, first) && frame_finish(p, f, out);
+    return frame_run_calls(p, f, seed, first, cut) && frame_finish(p, f, out);
 }
 
 bool gm__plan_run_over(gm__plan *p, void *const *in, void *const *out) {
     const gm_graph *g = p->graph;
     gm__frame *f = frame_take(p);
+    gm__cut none = { .at = 0 };
     bool ok = f && frame_take_arena(p, f);
     for (int64_t i = 0; ok && i < g->n_in; i++) f->value[g->in[i]]->storage->data = in[i];
     for (int64_t i = 0; ok && i < g->n_out; i++) f->value[g->out[i].value]->storage->data = out[i];
-    ok = ok && frame_run_calls(p, f, 0, 0);
+    ok = ok && frame_run_calls(p, f, 0, 0, &none);
     frame_give(p, f);
     return ok;
 }
 
-bool gm__plan_run_at(gm__plan *p, gm_tensor *const *in, gm_tensor **out, uint64_t seed, uint64_t first) {
+bool gm__plan_run_at(gm__plan *p, gm_tensor *const *in, gm_tensor **out, uint64_t seed, uint64_t first, gm__cut *cut) {
     GM_NO_GRAD;
+    gm__cut none, *at = cut ? cut : &none;
     if (!frame_lock_states(p->states)) return false;
     gm__frame *f = frame_take(p);
-    bool ok = f && frame_run(p, f, in, out, seed, first);
+    at->at = 0;
+    bool ok = f && frame_run(p, f, in, out, seed, first, at);
     frame_give(p, f);
     frame_unlock_states(p->states);
+    if (!ok && gm_ok() && !cut) gm_fail(GM_ERROR_STATE, "plan: a shape that follows from values is another one now");
     return ok && gm_ok();
-}
-
-bool gm__plan_run(gm__plan *p, gm_tensor *const *in, gm_tensor **out) {
-    uint64_t seed = 0, first = gm__take_draws(p->graph->n_draws, &seed);
-    return gm__plan_run_at(p, in, out, seed, first);
 }

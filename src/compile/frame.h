@@ -8,6 +8,8 @@
 
 /* Frames that a plan keeps; where more runs go on at once, the others are made and freed. */
 enum { GM__FRAMES = 64, GM__STATE_LOCKS = 64 };
+/* Operations that make their outputs themselves. */
+enum { GM__PLAN_MAKES = GM_OP_OWN_OUTPUTS | GM_OP_DYNAMIC };
 
 typedef struct {
     const gm_op *op;

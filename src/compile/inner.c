@@ -24,7 +24,7 @@ static gm__plan *inner_make(gm_graph *g) {
 bool gm__inner_run(gm_graph *g, gm_tensor *const *in, gm_tensor **out, uint64_t seed, uint64_t first) {
     if (atomic_exchange_explicit(&g->busy, 1, memory_order_acquire)) return false;
     if (!g->program) g->program = inner_make(g);
-    bool ok = g->program && gm__plan_run_at(g->program, in, out, seed, first);
+    bool ok = g->program && gm__plan_run_at(g->program, in, out, seed, first, NULL);
     if (g->program) gm__plan_rest(g->program);
     atomic_store_explicit(&g->busy, 0, memory_order_release);
     return ok;

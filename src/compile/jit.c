@@ -6,9 +6,11 @@
  * Where the result has a gradient, the way back is a program, too (adjoint.c). */
 #include "../math/fp.h"
 #include "adjoint.h"
+#include "ahead.h"
 #include "pass.h"
 #include "../base/context.h"
 #include "../base/grow.h"
+#include "../base/stream.h"
 #include "../tensor/stand_in.h"
 #include "gemel/autograd.h"
 #include "gemel/extend.h"
@@ -18,7 +20,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { JIT_MAX_IN = 1024, JIT_LIMIT = 64, JIT_SAME = 4, JIT_MANY = 16, JIT_MASKS = 4 };
+enum { JIT_MAX_IN = 1024, JIT_LIMIT = 64, JIT_SAME = 8, JIT_MANY = 16, JIT_MASKS = 4, JIT_CUTS = 24 };
 
 /* What one of the result's tensors is: an output of the plan, or a tensor that does not depend on the call. */
 typedef struct { int32_t output; gm_tensor *constant; } jit_slot;
@@ -30,6 +32,8 @@ typedef struct {
     gm__adjoint *adjoint; /* the result has a gradient; else NULL */
     gm_tensor **captured; /* [n_captured], held: what the function used */
     int64_t n_captured;
+    gm_shape *cut;        /* [n_cuts]: of results whose shapes follow from values, as they were */
+    int64_t n_cuts;
     bool effects;         /* it does more than give a result */
     gm_pack *form;        /* the result's names, with ghosts for tensors */
     jit_slot *slot;       /* of each of these, in order */
@@ -40,6 +44,7 @@ typedef struct {
     uint64_t key, epoch, recording;
     uint64_t used;    /* the clock at its last call */
     int64_t masks;    /* how often it was recorded again because other gradients arrived */
+    int64_t cuts;     /* and because other shapes came out */
     jit_made *made;
 } jit_entry;
 
@@ -49,6 +54,7 @@ typedef struct {
     int64_t n, capacity;
     uint64_t clock;
     gm_jit_stats stats;
+    jit_made *none; /* of no program */
     bool warned;
 } jit_state;
 
@@ -60,6 +66,7 @@ static void jit_made_destroy(void *object) {
     for (int64_t i = 0; m->captured && i < m->n_captured; i++) gm_release(m->captured[i]);
     gm_free(m->slot);
     gm_free(m->captured);
+    gm_free(m->cut);
     gm_release(m->form);
     gm_release(m->program);
     gm_release(m->adjoint);
@@ -76,14 +83,19 @@ static void jit_free(void *env) {
     jit_state *j = env;
     for (int64_t i = 0; i < j->n; i++) jit_free_entry(j->entry[i]);
     gm_free(j->entry);
+    gm_release(j->none);
     pthread_mutex_destroy(&j->lock);
     gm_free(j);
 }
 
+/* The one that was called last of those for this call: there are several if shapes follow from values. */
 static jit_entry *jit_find(const jit_state *j, uint64_t key, uint64_t epoch) {
-    for (int64_t i = 0; i < j->n; i++)
-        if (j->entry[i]->key == key && j->entry[i]->epoch == epoch) return j->entry[i];
-    return NULL;
+    jit_entry *last = NULL;
+    for (int64_t i = 0; i < j->n; i++) {
+        jit_entry *e = j->entry[i];
+        if (e->key == key && e->epoch == epoch && (!last || e->used > last->used)) last = e;
+    }
+    return last;
 }
 
 /* The entry that was not called for longest, of this key or (0) of all; *n: how many there are. */
@@ -114,7 +126,7 @@ static jit_entry *jit_add(jit_state *j, uint64_t key) {
 
 /* ---- what is seen of a call ---- */
 
-typedef struct { gm_tensor *in[JIT_MAX_IN]; int64_t n; uint64_t key; bool traced; } jit_call;
+typedef struct { gm_tensor *in[JIT_MAX_IN]; int64_t n; uint64_t key, seed, first; bool traced, placed; } jit_call;
 
 static void jit_mix(uint64_t *h, const void *bytes, size_t n) {
     const uint8_t *b = bytes;
@@ -166,6 +178,7 @@ typedef struct {
     const jit_call *call;
     jit_made *made;
     gm__adjoint_recording back;
+    gm__ahead ahead;
     uint64_t hash;
 } jit_recording;
 
@@ -199,9 +212,10 @@ static gm_pack *jit_both_ways(void *env, gm_pack *in) {
     jit_recording *r = env;
     gm_tensor **list = gm_alloc((size_t)(r->call->n + 1) * sizeof *list);
     bool wanted = list && gm_grad_enabled();
+    gm__context()->trace->shapes = gm__ahead_shapes, gm__context()->trace->env = &r->ahead;
     int64_t n = wanted ? jit_mark_inputs(r->call, in, list) : 0;
     gm_pack *out = list ? r->f->call(r->f, in) : NULL;
-    r->back.trace = gm__context()->trace;
+    r->back.trace = gm__context()->trace, r->ahead.closed = true;
     if (out && wanted) jit_back(r, list, n, out);
     gm_free(list);
     return out;
@@ -227,7 +241,10 @@ static gm_tensor *jit_note_slot(void *env, gm_tensor *t) {
 
 static bool jit_note_graph(jit_made *m, const gm_graph *g) {
     m->captured = gm_alloc((size_t)(g->n_values + 1) * sizeof *m->captured);
-    if (!m->captured) return false;
+    m->cut = gm_alloc((size_t)(g->n_nodes + 1) * sizeof *m->cut);
+    if (!m->captured || !m->cut) return false;
+    for (int64_t i = 0; i < g->n_nodes; i++)
+        if (g->node[i].op->flags & GM_OP_DYNAMIC) m->cut[m->n_cuts++] = g->value[g->node[i].out].shape;
     for (int64_t v = 0; v < g->n_values; v++)
         if (g->value[v].captured) m->captured[m->n_captured++] = gm_retain(g->value[v].captured);
     m->effects = g->n_left > 0;
@@ -258,7 +275,9 @@ static gm_graph *jit_record(jit_recording *r, const gm_pack *in) {
     }
     gm__adjoint_recording_end(&r->back);
     gm__trace_free(&t);
-    return g;
+    gm__ahead_end(&r->ahead);
+    if (r->ahead.refused) gm_error_clear();
+    return r->ahead.refused ? NULL : g;
 }
 
 static void jit_warn(jit_state *j) {
@@ -286,7 +305,9 @@ static jit_entry *jit_fill(gm_fn *f, jit_state *j, const jit_call *c, const gm_p
     gm__thread_modes before = gm__thread_modes_now(), modes = before;
     modes.stand_ins = NULL, modes.again = 0;
     gm__thread_modes_set(&modes);
-    jit_recording r = { .f = f->inner, .call = c, .made = gm_object_new(&jit_made_type), .back.mask = mask };
+    jit_recording r = { .f = f->inner, .call = c, .made = gm_object_new(&jit_made_type), .back.mask = mask,
+                        .ahead = { .in = c->in, .n_in = c->n, .placed = c->placed,
+                                   .walk.seed = c->seed, .walk.first = c->first } };
     gm_graph *g = r.made ? jit_record(&r, in) : NULL;
     jit_entry *e = gm_ok() ? jit_same(j, c->key, r.hash) : NULL;
     bool known = e && e->made->program;
@@ -317,18 +338,6 @@ static gm_tensor *jit_result(void *env, gm_tensor *ghost) {
     const jit_slot *s = &r->made->slot[r->n++];
     (void)ghost;
     return s->constant ? s->constant : r->out[s->output];
-}
-
-static gm_pack *jit_run(gm_fn *f, jit_made *m, gm_pack *in, gm_tensor *const *list) {
-    int64_t n = m->n_slots + (m->adjoint ? m->adjoint->n_saved : 0);
-    gm_tensor *few[32] = { NULL }, **out = n <= 32 ? few : gm_alloc((size_t)n * sizeof *out);
-    jit_results r = { m, out, 0 };
-    uint64_t seed = 0, first = out ? gm__take_draws(gm__program_draws(m->program), &seed) : 0;
-    bool ok = out && gm__program_run_at(m->program, list, out, seed, first) &&
-              (!m->adjoint || gm__adjoint_tape(m->adjoint, f, in, list, out, seed, first));
-    gm_pack *result = ok ? gm__pack_map(m->form, jit_result, &r) : NULL;
-    if (out != few) gm_free(out);
-    return result;
 }
 
 extern _Atomic uint64_t gm__modes_epoch;
@@ -370,10 +379,97 @@ static bool jit_may_run(const jit_made *m) {
     return same;
 }
 
+/* ---- running ---- */
+
+typedef struct { jit_made *made; uint64_t seed, first; int64_t drawn; gm__cut cut; } jit_run;
+
+/* A run's places in the stream. One that was cut has taken some; the next one may need others. */
+static void jit_take_draws(jit_run *r) {
+    int64_t n = r->made->program ? gm__program_draws(r->made->program) : 0;
+    uint64_t seed, more = n > r->drawn ? gm__take_draws(n - r->drawn, &seed) : 0;
+    if (n > r->drawn && !r->drawn) r->seed = seed, r->first = more;
+    if (n < r->drawn) gm__draws_give_back(r->seed, r->first, r->drawn, n);
+    r->drawn = n;
+}
+
+/* NULL after an error; and without one if it was cut. */
+static gm_pack *jit_run_made(gm_fn *f, jit_run *r, gm_pack *in, gm_tensor *const *list) {
+    jit_made *m = r->made;
+    int64_t n = m->n_slots + (m->adjoint ? m->adjoint->n_saved : 0);
+    gm_tensor *few[32] = { NULL }, **out = n <= 32 ? few : gm_alloc((size_t)n * sizeof *out);
+    jit_results results = { m, out, 0 };
+    if (out) jit_take_draws(r);
+    bool ok = out && gm__program_run_at(m->program, list, out, r->seed, r->first, &r->cut) &&
+              (!m->adjoint || gm__adjoint_tape(m->adjoint, f, in, list, out, r->seed, r->first));
+    gm_pack *result = ok ? gm__pack_map(m->form, jit_result, &results) : NULL;
+    if (out != few) gm_free(out);
+    return result;
+}
+
+/* True if m was recorded with the shapes that came before the cut, and with the one there. */
+static bool jit_goes_on(const jit_made *m, const jit_run *r) {
+    int64_t n = r->cut.at;
+    if (!m->program || m->n_cuts <= n || r->made->n_cuts <= n) return false;
+    for (int64_t i = 0; i < n; i++)
+        if (!gm_shape_equal(m->cut[i], r->made->cut[i])) return false;
+    return gm_shape_equal(m->cut[n], r->cut.shape);
+}
+
+/* All of a call's recordings give way to the function itself. */
+static void jit_give_up(jit_state *j, const jit_call *c, uint64_t epoch) {
+    for (int64_t i = 0; i < j->n; i++) {
+        jit_entry *e = j->entry[i];
+        if (e->key != c->key || e->epoch != epoch || !e->made->program) continue;
+        gm_release(e->made);
+        e->made = gm_retain(j->none);
+    }
+    gm_log_line(GM_LOG_WARNING,
+                "jit: a function was recorded %d times for one call, because shapes follow from values; it "
+                "runs as it is from now on",
+                (int)JIT_CUTS);
+}
+
+/* After a cut: what to run in place of r->made, counted. */
+static jit_made *jit_after_cut(gm_fn *f, jit_state *j, jit_call *c, gm_pack *in, const jit_run *r) {
+    uint64_t epoch = atomic_load_explicit(&gm__modes_epoch, memory_order_relaxed);
+    jit_entry *e = NULL, *last;
+    c->placed = r->drawn > 0, c->seed = r->seed, c->first = r->first;
+    pthread_mutex_lock(&j->lock);
+    for (int64_t i = 0; i < j->n && !e; i++)
+        if (j->entry[i]->key == c->key && j->entry[i]->epoch == epoch && jit_goes_on(j->entry[i]->made, r))
+            e = j->entry[i];
+    if (!e) {
+        int64_t cuts = (last = jit_find(j, c->key, epoch)) ? last->cuts + 1 : 1;
+        if (cuts >= JIT_CUTS) jit_give_up(j, c, epoch);
+        e = cuts >= JIT_CUTS ? jit_find(j, c->key, epoch) : jit_fill(f, j, c, in, epoch, 0);
+        for (int64_t i = 0; i < j->n; i++)
+            if (j->entry[i]->key == c->key && j->entry[i]->epoch == epoch) j->entry[i]->cuts = cuts;
+    }
+    if (e) e->used = ++j->clock;
+    jit_made *made = e ? gm_retain(e->made) : NULL;
+    pthread_mutex_unlock(&j->lock);
+    return made;
+}
+
 static void jit_count_run(jit_state *j) {
     pthread_mutex_lock(&j->lock);
     j->stats.runs++;
     pthread_mutex_unlock(&j->lock);
+}
+
+/* Programs until one is not cut; a few, since values do not change meanwhile. *done: one ran to its end. */
+static gm_pack *jit_run_programs(gm_fn *f, jit_state *j, jit_call *c, gm_pack *in, jit_run *r, bool *done) {
+    gm_pack *out = NULL;
+    for (int tries = 0; gm_ok() && tries < 8 && r->made && jit_may_run(r->made); tries++) {
+        out = jit_run_made(f->inner, r, in, c->in);
+        if ((*done = out || !gm_ok())) break;
+        jit_made *next = jit_after_cut(f, j, c, in, r);
+        gm_release(r->made);
+        r->made = next;
+    }
+    if (!*done && r->drawn) gm__draws_give_back(r->seed, r->first, r->drawn, 0);
+    if (out) jit_count_run(j);
+    return out;
 }
 
 /* Inside of a trace it is the function itself. */
@@ -381,15 +477,12 @@ static gm_pack *jit_call_fn(gm_fn *f, gm_pack *in) {
     jit_state *j = f->env;
     jit_call *c = gm_alloc(sizeof *c);
     gm_pack *out = NULL;
+    bool done = false;
     if (!c || !jit_see(c, in)) return gm_free(c), NULL;
-    jit_made *made = c->traced ? NULL : jit_made_for(f, j, c, in);
-    if (made && jit_may_run(made)) {
-        jit_count_run(j);
-        out = jit_run(f->inner, made, in, c->in);
-    } else if (gm_ok()) {
-        out = f->inner->call(f->inner, in);
-    }
-    gm_release(made);
+    jit_run r = { .made = c->traced ? NULL : jit_made_for(f, j, c, in) };
+    if (r.made) out = jit_run_programs(f, j, c, in, &r, &done);
+    if (!done && gm_ok()) out = f->inner->call(f->inner, in);
+    gm_release(r.made);
     gm_free(c);
     return out;
 }
@@ -400,6 +493,7 @@ gm_fn *gm_jit(gm_fn *f) {
     jit_state *j = made ? gm_alloc(sizeof *j) : NULL;
     if (!j) return NULL;
     pthread_mutex_init(&j->lock, NULL);
+    j->none = gm_retain(gm_object_new(&jit_made_type));
     gm__graph_program = gm__inner_run;
     made->env = j, made->free_env = jit_free;
     return made;

@@ -32,7 +32,7 @@ static bool plan_is_handed_out(const gm_graph *g, int64_t i) {
     int32_t v = g->out[i].value;
     for (int64_t k = 0; k < i; k++)
         if (g->out[k].value == v) return false;
-    return gm__plan_is_own(g, v) && !(g->node[g->value[v].from].op->flags & GM_OP_OWN_OUTPUTS);
+    return gm__plan_is_own(g, v) && !(g->node[g->value[v].from].op->flags & GM__PLAN_MAKES);
 }
 
 /* ---- the arena ---- */
@@ -53,7 +53,7 @@ static void plan_lives(const gm_graph *g, int64_t *last) {
 
 static bool plan_in_arena(const gm__plan *p, int32_t v) {
     const gm_graph *g = p->graph;
-    if (!gm__plan_is_own(g, v) || g->node[g->value[v].from].op->flags & GM_OP_OWN_OUTPUTS) return false;
+    if (!gm__plan_is_own(g, v) || g->node[g->value[v].from].op->flags & GM__PLAN_MAKES) return false;
     for (int64_t i = 0; i < g->n_out; i++)
         if (g->out[i].value == v && plan_is_handed_out(g, i)) return false;
     return true;

@@ -11,10 +11,11 @@ gm__plan *gm__plan_new(gm_graph *g);
 /* The same without chains in strips (strip.h). */
 gm__plan *gm__plan_plain(gm_graph *g);
 /* Runs it, in any number of threads at once: inputs in order, described as the graph's are; the outputs are new tensors
- * in `out`, owned by the scope. */
-bool gm__plan_run(gm__plan *p, gm_tensor *const *in, gm_tensor **out);
-/* With draws from this place on, in place of the next ones of the stream. */
-bool gm__plan_run_at(gm__plan *p, gm_tensor *const *in, gm_tensor **out, uint64_t seed, uint64_t first);
+ * in `out`, owned by the scope. With draws from this place on, in place of the next ones of the stream. A result whose
+ * shape follows from values may be of another one than the plan was made for: false, without an error, and *cut says
+ * which: the how-manieth, and its shape. With cut NULL that is an error. */
+typedef struct { int32_t at; gm_shape shape; } gm__cut;
+bool gm__plan_run_at(gm__plan *p, gm_tensor *const *in, gm_tensor **out, uint64_t seed, uint64_t first, gm__cut *cut);
 /* Over memory: of the inputs, laid out as they are described, and of the outputs, each of which is memory of its own in
  * the plan. Draws nothing, writes no state. */
 bool gm__plan_run_over(gm__plan *p, void *const *in, void *const *out);

@@ -118,9 +118,10 @@ static gm__plan *program_begin(gm__program *p) {
     return plan;
 }
 
-bool gm__program_run_at(gm__program *p, gm_tensor *const *in, gm_tensor **out, uint64_t seed, uint64_t first) {
+bool gm__program_run_at(gm__program *p, gm_tensor *const *in, gm_tensor **out, uint64_t seed, uint64_t first,
+                        gm__cut *cut) {
     gm__plan *plan = program_begin(p);
-    bool ok = gm_ok() && gm__plan_run_at(plan, in, out, seed, first);
+    bool ok = gm_ok() && gm__plan_run_at(plan, in, out, seed, first, cut);
     pthread_mutex_lock(&p->lock);
     p->running--;
     pthread_mutex_unlock(&p->lock);

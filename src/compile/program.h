@@ -10,7 +10,8 @@ typedef struct gm__program gm__program;
 /* Of g, which has been through gm__optimize. Counted; owned by the scope. */
 gm__program *gm__program_new(gm_graph *g);
 /* Runs it in the calling thread; any number may at once. As gm__plan_run_at. */
-bool gm__program_run_at(gm__program *p, gm_tensor *const *in, gm_tensor **out, uint64_t seed, uint64_t first);
+bool gm__program_run_at(gm__program *p, gm_tensor *const *in, gm_tensor **out, uint64_t seed, uint64_t first,
+                        gm__cut *cut);
 /* Places in the random stream that a run takes. */
 int64_t gm__program_draws(const gm__program *p);
 /* Builds the loops now and waits for them. False if it has none afterwards. */

@@ -48,9 +48,19 @@ static bool raw_outputs(gm__trace *t, const gm_graph *g, const gm__walk *w) {
     return true;
 }
 
+/* Those that the node had that is being recorded again. */
+static bool raw_shapes(gm__trace *t, const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs, gm_spec *spec,
+                       int n_out) {
+    const gm__walk *w = t->env;
+    const gm__node *n = &w->graph->node[w->at - 1];
+    (void)in, (void)n_in, (void)attrs;
+    for (int j = 0; j < n_out; j++) spec[j].shape = w->graph->value[n->out + j].shape;
+    return op == n->op || gm_fail(GM_ERROR_INTERNAL, "%s: inside of %s its shape is not known", op->name, n->op->name);
+}
+
 static gm_graph *raw_run(gm__trace *t, const gm_graph *g, gm_tensor **in) {
     gm__walk w = { 0 };
-    t->raw = true;
+    t->raw = true, t->shapes = raw_shapes, t->env = &w;
     bool ok = raw_inputs(t, g, in) && gm__walk_begin(&w, g, in);
     while (ok && w.at < g->n_nodes) ok = gm__walk_step(&w);
     ok = ok && raw_outputs(t, g, &w);

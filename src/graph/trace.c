@@ -203,10 +203,11 @@ int gm__trace_record(gm__trace *t, const gm_op *op, gm_tensor *const *in, int n_
     gm_tensor *from[GM__WALK_MAX];
     gm_op_args a = { op, n_in, op->n_out, in, attrs };
     gm__clear_specs(op, spec);
-    if (op->flags & GM_OP_DYNAMIC)
+    if (op->flags & GM_OP_DYNAMIC && !t->shapes)
         return gm_fail(GM_ERROR_STATE, "%s: its result's shape follows from values, and a traced function has none",
                        op->name), -1;
     int n = op->infer(&a, spec);
+    if (n >= 0 && op->flags & GM_OP_DYNAMIC && !t->shapes(t, op, in, n_in, attrs, spec, n)) return -1;
     if (n < 0 || !trace_sizes(op, spec, n)) return -1;
     if (n_in) memcpy(from, in, (size_t)(n_in < GM__WALK_MAX ? n_in : GM__WALK_MAX) * sizeof *in);
     a.in = from;

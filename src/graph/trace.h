@@ -14,6 +14,10 @@ typedef struct gm__trace {
     uint64_t id;
     bool raw;          /* copies and casts that eager mode makes inside of a call are nodes (raw.c) */
     bool open;
+    /* The shapes of results that follow from values; NULL: there are no values. */
+    bool (*shapes)(struct gm__trace *t, const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs,
+                   gm_spec *spec, int n_out);
+    void *env;
 } gm__trace;
 
 bool gm__trace_begin(gm__trace *t);

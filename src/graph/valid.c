@@ -69,6 +69,8 @@ static bool valid_infer(const gm_graph *g, const gm__node *n, int64_t at) {
     if (got != n->n_out) return valid_fail("a wrong number of outputs", at, got);
     for (int j = 0; j < got; j++) {
         const gm__value *v = &g->value[n->out + j];
+        for (int d = 0; n->op->flags & GM_OP_DYNAMIC && d < spec[j].shape.n && d < v->shape.n; d++)
+            if (spec[j].shape.d[d] < 0) spec[j].shape.d[d] = v->shape.d[d];
         if (v->dtype != spec[j].dtype || !gm_shape_equal(v->shape, spec[j].shape))
             return valid_fail("an output is not of the shape and dtype that infer gives", at, j);
     }
