@@ -40,7 +40,8 @@ static bool ahead_walk(gm__ahead *a, const gm_op *op, const gm_graph *g) {
     if (!a->walk.value && !a->placed) gm_random_state(&a->walk.seed, &a->walk.first);
     if (!ahead_know(a, g)) return false;
     while (a->walk.at < g->n_nodes) {
-        if (gm__node_has_effect(&g->node[a->walk.at])) return ahead_refuse(a, op, "the function changed something before");
+        if (gm__node_has_effect(&g->node[a->walk.at]))
+            return ahead_refuse(a, op, "the function changed something before");
         if (!gm__walk_step(&a->walk)) return false;
     }
     return true;

@@ -18,7 +18,8 @@ static const char *error(void) { return gm_ok() ? "" : gm_error_message(); }
 /* The first n of 10 elements are positive. */
 static gm_tensor *with_positive(int n) {
     gm_tensor *x = gm_add_scalar(gm_rand(GM_SHAPE(10), GM_F32), 0.5);
-    return gm_mul(x, gm_add_scalar(gm_mul_scalar(gm_cast(gm_lt_scalar(gm_arange(0, 10, 1, GM_F32), n), GM_F32), 2), -1));
+    return gm_mul(x,
+                  gm_add_scalar(gm_mul_scalar(gm_cast(gm_lt_scalar(gm_arange(0, 10, 1, GM_F32), n), GM_F32), 2), -1));
 }
 
 /* Program, selection, program: by exp and mul before, by tanh and a sum behind. */
