@@ -350,3 +350,8 @@ bool gm__plan_run_at(gm__plan *p, gm_tensor *const *in, gm_tensor **out, uint64_
     if (!ok && gm_ok() && !cut) gm_fail(GM_ERROR_STATE, "plan: a shape that follows from values is another one now");
     return ok && gm_ok();
 }
+
+bool gm__plan_run(gm__plan *p, gm_tensor *const *in, gm_tensor **out) {
+    uint64_t seed = 0, first = gm__take_draws(p->graph->n_draws, &seed);
+    return gm__plan_run_at(p, in, out, seed, first, NULL);
+}

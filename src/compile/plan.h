@@ -11,7 +11,9 @@ gm__plan *gm__plan_new(gm_graph *g);
 /* The same without chains in strips (strip.h). */
 gm__plan *gm__plan_plain(gm_graph *g);
 /* Runs it, in any number of threads at once: inputs in order, described as the graph's are; the outputs are new tensors
- * in `out`, owned by the scope. With draws from this place on, in place of the next ones of the stream. A result whose
+ * in `out`, owned by the scope. */
+bool gm__plan_run(gm__plan *p, gm_tensor *const *in, gm_tensor **out);
+/* With draws from this place on, in place of the next ones of the stream. A result whose
  * shape follows from values may be of another one than the plan was made for: false, without an error, and *cut says
  * which: the how-manieth, and its shape. With cut NULL that is an error. */
 typedef struct { int32_t at; gm_shape shape; } gm__cut;
