@@ -114,7 +114,7 @@ typedef struct {
     int64_t checkpoint_steps;    /* also save after every so many steps; 0: after each epoch only */
     gm_pack *metadata;           /* texts that the files carry */
     const gm_hparam *hparams;    /* for TensorBoard's table of runs; ends with an entry whose name is NULL */
-    int32_t compile, reserved_compile; /* 1: each step is one program (gm_jit), with the same bits */
+    int32_t compile, reserved_compile; /* 1: each step, and validation, is one program (gm_jit), same bits */
 } gm_fit_args;
 /* Train the net: on loss(gm_forward(net, b.x), b.y); of a net that takes packs (several inputs) all entries of the
  * batch, by gm_apply, and its first result; x with "x_length", which .pad tells, where the net takes that. Errors:
@@ -138,8 +138,8 @@ GM_API void gm_interrupt(void);
 typedef struct {
     size_t size;
     gm_loss_fn loss;
-    int32_t batch_size, reserved;
-    gm_metric *const *metrics; /* updated, not reset; ends with NULL */
+    int32_t batch_size, compile; /* compile 1: net and loss are one program (gm_jit), with the same bits */
+    gm_metric *const *metrics;   /* updated, not reset; ends with NULL */
 } gm_evaluate_args;
 /* Loss and accuracy over a data set, in evaluation mode, without gradients; batches of 256 by default. After an error
  * the count is 0 and the numbers are NaN. Every module gets back the mode it had, after an error too. */
@@ -148,6 +148,8 @@ GM_API gm_metrics gm_evaluate_with(gm_module *net, gm_dataset *d, const gm_evalu
 GM_API gm_tensor *gm_predict(gm_module *net, gm_tensor *x);
 /* The same for every x of a data set, in its order, batch by batch: [N, ...]. batch_size 0: 256. */
 GM_API gm_tensor *gm_predict_all(gm_module *net, gm_dataset *d, int32_t batch_size);
+typedef struct { size_t size; int32_t batch_size, compile; } gm_predict_args; /* as those of gm_evaluate */
+GM_API gm_tensor *gm_predict_all_with(gm_module *net, gm_dataset *d, const gm_predict_args *args);
 
 #ifdef __cplusplus
 }

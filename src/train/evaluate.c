@@ -4,6 +4,7 @@
 #include "../base/args.h"
 #include "run.h"
 #include "gemel/autograd.h"
+#include "gemel/graph.h"
 #include "gemel/ops.h"
 
 #include <math.h>
@@ -78,26 +79,66 @@ bool gm_log_metric(const gm_batch *b, const char *name, gm_tensor *value) {
     return true;
 }
 
-static bool evaluate_batch(gm_module *net, gm_batch *b, const gm_evaluate_args *a, gm_step_fn step, void *env,
-                           gm__fit_sums *s) {
+/* ---- a batch ---- */
+
+/* Its loss, if there is anything to compute one; *y: the net's output, unless a step has it. */
+static gm_tensor *evaluate_loss(const gm__evaluation *e, const gm_batch *b, gm_tensor **y) {
+    *y = e->step ? NULL : gm__fit_output(e->net, b);
+    gm_tensor *l = !gm_ok()  ? NULL
+                   : e->step ? e->step(e->env, e->net, b)
+                   : e->loss ? e->loss(*y, b->y)
+                             : NULL;
+    if (gm_ok() && !l && (e->step || e->loss))
+        gm_fail(GM_ERROR_CALLBACK, "evaluate: the step or loss function returned NULL");
+    return l;
+}
+
+static gm_pack *evaluate_record(void *env, gm_pack *all) {
+    gm_pack *results = gm_pack_new();
+    gm__fit_sums logged = { .recorded = results };
+    gm_batch b = { .all = all };
+    gm_tensor *y;
+    b.x = gm_pack_has(all, "x") ? gm_get(all, "x") : NULL;
+    b.y = gm_pack_has(all, "y") ? gm_get(all, "y") : NULL;
+    b.reserved[0] = &logged;
+    gm_tensor *l = evaluate_loss(env, &b, &y);
+    if (l) gm__results_set(results, "loss", 0, l);
+    if (y) gm__results_set(results, "y", 0, y);
+    return gm_ok() ? results : NULL;
+}
+
+bool gm__evaluation_compile(gm__evaluation *e) {
+    e->program = gm_retain(gm_jit(gm_function(evaluate_record, (void *)e)));
+    return e->program;
+}
+
+/* Loss and output of a batch, by the program if there is one; what is logged goes to the batch's sums. */
+static gm_tensor *evaluate_run(const gm__evaluation *e, const gm_batch *b, gm_tensor **y) {
+    if (!e->program) return evaluate_loss(e, b, y);
+    gm_pack *results = gm_call_pack(e->program, b->all);
+    *y = results ? gm__results_get(results, "y", 0) : NULL;
+    return results && gm__results_log(b, results, 0) ? gm__results_get(results, "loss", 0) : NULL;
+}
+
+static bool evaluate_batch(const gm__evaluation *e, gm_batch *b, const gm_evaluate_args *a, gm__fit_sums *s) {
+    gm_tensor *y;
     b->reserved[0] = s;
     s->batch = (double)gm__fit_batch_size(b->all);
-    gm_tensor *y = step ? NULL : gm__fit_output(net, b);
-    gm_tensor *l = step ? step(env, net, b) : (a->loss ? a->loss : gm_cross_entropy)(y, b->y);
-    if (gm_ok() && !l) return gm_fail(GM_ERROR_CALLBACK, "evaluate: the step or loss function returned NULL");
-    double loss = gm_item(l);
+    double loss = gm_item(evaluate_run(e, b, &y));
     return gm_ok() && gm__fit_count(s, a->metrics, y, b, loss);
 }
 
-bool gm__fit_evaluate(gm_module *net, gm_dataset *d, const gm_evaluate_args *a, gm_step_fn step, void *env,
-                      gm__fit_sums *s) {
+/* ---- passes ---- */
+
+bool gm__fit_evaluate(gm__evaluation *e, gm_dataset *d, const gm_evaluate_args *a, gm__fit_sums *s) {
     GM_SCOPE(scope);
     GM_NO_GRAD;
     gm__modes modes = { 0 };
     gm_loader *l = gm_loader_new(d, .batch_size = a->batch_size ? a->batch_size : 256);
-    if (!gm__modes_switch(&modes, net, false)) l = NULL;
+    if (!e->loss) e->loss = gm_cross_entropy;
+    if (!gm__modes_switch(&modes, e->net, false)) l = NULL;
     if (l) {
-        GM_EACH (b, l) evaluate_batch(net, &b, a, step, env, s);
+        GM_EACH (b, l) evaluate_batch(e, &b, a, s);
     }
     gm__modes_back(&modes);
     return gm_ok();
@@ -107,7 +148,10 @@ gm_metrics gm_evaluate_with(gm_module *net, gm_dataset *d, const gm_evaluate_arg
     gm_evaluate_args a = { 0 };
     gm__fit_sums sums = { 0 };
     if (!gm_ok() || !gm__args_take("evaluate", &a, sizeof a, args)) return gm__fit_metrics(&sums);
-    gm__fit_evaluate(net, d, &a, NULL, NULL, &sums);
+    GM_SCOPE(s);
+    gm__evaluation e = { .net = net, .loss = a.loss };
+    if (!a.compile || gm__evaluation_compile(&e)) gm__fit_evaluate(&e, d, &a, &sums);
+    gm_release(e.program);
     return gm__fit_metrics(&sums);
 }
 
@@ -130,16 +174,24 @@ static bool evaluate_add(evaluate_list *l, gm_tensor *y) {
 }
 
 gm_tensor *gm_predict_all(gm_module *net, gm_dataset *d, int32_t batch_size) {
-    if (!gm_ok()) return NULL;
+    return gm_predict_all_with(net, d, &(gm_predict_args){ .size = sizeof(gm_predict_args), .batch_size = batch_size });
+}
+
+gm_tensor *gm_predict_all_with(gm_module *net, gm_dataset *d, const gm_predict_args *args) {
+    gm_predict_args a = { 0 };
+    if (!gm_ok() || !gm__args_take("predict_all", &a, sizeof a, args)) return NULL;
     GM_NO_GRAD;
     gm_scope s = gm_scope_open();
     evaluate_list l = { 0 };
+    gm__evaluation e = { .net = net };
     gm__modes modes = { 0 };
-    gm_loader *loader = gm_loader_new(d, .batch_size = batch_size ? batch_size : 256);
+    gm_loader *loader = gm_loader_new(d, .batch_size = a.batch_size ? a.batch_size : 256);
+    if (a.compile) gm__evaluation_compile(&e);
     if (loader && gm__modes_switch(&modes, net, false)) {
         GM_EACH (b, loader) {
-            gm_tensor *y = gm__fit_output(net, &b);
-            if (y) evaluate_add(&l, y);
+            gm_tensor *y;
+            evaluate_run(&e, &b, &y);
+            if (y && gm_ok()) evaluate_add(&l, y);
         }
     }
     gm__modes_back(&modes);
@@ -147,5 +199,6 @@ gm_tensor *gm_predict_all(gm_module *net, gm_dataset *d, int32_t batch_size) {
     gm_tensor *all = gm_ok() ? gm_concat(l.at, (int)l.n, 0) : NULL;
     for (int64_t i = 0; i < l.n; i++) gm_release(l.at[i]);
     gm_free(l.at);
+    gm_release(e.program);
     return gm_return(&s, all);
 }

@@ -104,7 +104,7 @@ static bool fit_validate(gm__fit_run *r, gm_epoch *e) {
     if (!a->validation || !gm_ok()) return gm_ok();
     gm_evaluate_args with = { .size = sizeof with, .loss = a->loss, .metrics = a->metrics };
     bool swapped = a->average && gm_average_swap(a->average);
-    gm__fit_evaluate(r->net, a->validation, &with, a->step, a->env, &r->validation);
+    gm__fit_evaluate(&r->evaluation, a->validation, &with, &r->validation);
     if (swapped) gm_average_swap(a->average);
     e->validation = gm__fit_metrics(&r->validation);
     return gm_ok();
@@ -293,12 +293,15 @@ bool gm_fit_with(gm_module *net, gm_dataset *d, const gm_fit_args *args) {
     r->optimizer = a.optimizer ? a.optimizer : gm_adamw(net, 1e-3);
     r->loader = gm_loader_new(d, .batch_size = a.batch_size, .shuffle = !a.in_order, .seed = a.seed);
     r->history = a.history ? a.history : gm_history_new();
+    r->evaluation = (gm__evaluation){ net, a.loss, a.step, a.env, NULL };
+    if (a.compile) gm__fit_compile(r);
     if (gm_ok() && (!a.optimizer || fit_check_optimizer(r)) &&
         (gm_is_training(net) || gm__modes_switch(&modes, net, true)))
         fit_run(r, d);
     gm__modes_back(&modes);
     gm_release(r->best);
     gm_release(r->program);
+    gm_release(r->evaluation.program);
     gm_free(r);
     return gm_ok();
 }

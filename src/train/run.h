@@ -23,6 +23,15 @@ typedef struct {
     int64_t part;
 } gm__fit_sums;
 
+/* What a pass in evaluation mode runs for each batch: the step, or net and loss, or (neither) the net alone. */
+typedef struct {
+    gm_module *net;
+    gm_loss_fn loss;
+    gm_step_fn step;
+    void *env;
+    gm_fn *program; /* the same, compiled; NULL if it is not */
+} gm__evaluation;
+
 typedef struct {
     gm_module *net;
     const gm_fit_args *a;
@@ -30,6 +39,7 @@ typedef struct {
     gm_loader *loader;
     gm_history *history;
     gm_fn *program;              /* the compiled step, NULL if it is not */
+    gm__evaluation evaluation;   /* of the validation data */
     gm_events *events;
     gm_csv_log *csv;
     gm_json_log *json;
@@ -50,8 +60,12 @@ typedef struct {
 
 /* The whole step of a batch; its loss. */
 bool gm__fit_step(gm__fit_run *r, gm_batch *b, double *loss);
-/* From now on steps are a program. */
+/* From now on steps and validations are programs. */
 bool gm__fit_compile(gm__fit_run *r);
+/* What programs give: tensors of parts of a batch, by name; those that a step logged go to the sums. */
+bool gm__results_set(gm_pack *p, const char *name, int64_t part, gm_tensor *t);
+gm_tensor *gm__results_get(gm_pack *p, const char *name, int64_t part);
+bool gm__results_log(const gm_batch *b, gm_pack *results, int64_t part);
 
 /* ---- modes.c: the training mode of every module of a net ---- */
 
@@ -70,9 +84,9 @@ int64_t gm__fit_batch_size(const gm_pack *all);
 /* What the net gives for a batch: of x, with its lengths if there are some and the net takes them; of all entries where
  * it takes packs only. Of a pack, the first result. */
 gm_tensor *gm__fit_output(gm_module *net, const gm_batch *b);
-/* One pass in evaluation mode. `step` (with env) instead of the loss if not NULL. */
-bool gm__fit_evaluate(gm_module *net, gm_dataset *d, const gm_evaluate_args *a, gm_step_fn step, void *env,
-                      gm__fit_sums *s);
+/* One pass in evaluation mode. */
+bool gm__fit_evaluate(gm__evaluation *e, gm_dataset *d, const gm_evaluate_args *a, gm__fit_sums *s);
+bool gm__evaluation_compile(gm__evaluation *e);
 /* True once after gm_interrupt. */
 bool gm__fit_interrupted(void);
 

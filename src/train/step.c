@@ -119,13 +119,13 @@ static bool step_optimizer(gm__fit_run *r) {
 
 /* ---- compiled: one program from the batch to the parameters ---- */
 
-static bool step_set(gm_pack *p, const char *name, int64_t part, gm_tensor *t) {
+bool gm__results_set(gm_pack *p, const char *name, int64_t part, gm_tensor *t) {
     char text[80];
     snprintf(text, sizeof text, "%s %lld", name, (long long)part);
     return gm_pack_set(p, text, t);
 }
 
-static gm_tensor *step_get(gm_pack *p, const char *name, int64_t part) {
+gm_tensor *gm__results_get(gm_pack *p, const char *name, int64_t part) {
     char text[80];
     snprintf(text, sizeof text, "%s %lld", name, (long long)part);
     return gm_pack_has(p, text) ? gm_get(p, text) : NULL;
@@ -138,8 +138,8 @@ static bool step_record_part(gm__fit_run *r, gm_batch *part, int64_t i, gm_pack 
     part->reserved[0] = &logged;
     gm_tensor *l = step_loss(r, part, &y);
     if (!l || !gm_check_finite(l)) return false;
-    step_set(results, "loss", i, l);
-    if (y) step_set(results, "y", i, y);
+    gm__results_set(results, "loss", i, l);
+    if (y) gm__results_set(results, "y", i, y);
     return gm_backward(l) && (r->a->accumulate == 1 || gm_accumulate(r->optimizer));
 }
 
@@ -173,7 +173,7 @@ static bool step_compiled_failed(gm__fit_run *r, const gm_batch *b, uint64_t see
     return gm_ok() && gm_fail(GM_ERROR_NUMERIC, "fit: the loss is not finite at step %lld", (long long)r->step + 1);
 }
 
-static bool step_take_logged(const gm_batch *b, gm_pack *results, int64_t part) {
+bool gm__results_log(const gm_batch *b, gm_pack *results, int64_t part) {
     char end[32];
     size_t n = (size_t)snprintf(end, sizeof end, " %lld", (long long)part);
     for (int64_t k = 0; gm_ok() && k < gm_pack_count(results); k++) {
@@ -200,10 +200,10 @@ static bool step_compiled(gm__fit_run *r, gm_batch *b, double *loss) {
         part.reserved[0] = &r->sums;
         if (!gm_ok()) return false;
         r->sums.batch = (double)gm__fit_batch_size(part.all);
-        *loss = gm_item(step_get(results, "loss", i));
+        *loss = gm_item(gm__results_get(results, "loss", i));
         total += *loss;
-        step_take_logged(&part, results, i);
-        gm__fit_count(&r->sums, r->a->metrics, step_get(results, "y", i), &part, *loss);
+        gm__results_log(&part, results, i);
+        gm__fit_count(&r->sums, r->a->metrics, gm__results_get(results, "y", i), &part, *loss);
     }
     if (r->a->accumulate > 1) *loss = total / r->a->accumulate;
     return gm_ok();
@@ -212,7 +212,7 @@ static bool step_compiled(gm__fit_run *r, gm_batch *b, double *loss) {
 bool gm__fit_compile(gm__fit_run *r) {
     gm_fn *f = gm_jit(gm_function(step_record, (void *)r));
     r->program = gm_retain(f);
-    return f != NULL;
+    return f && gm__evaluation_compile(&r->evaluation);
 }
 
 /* ---- a step ---- */

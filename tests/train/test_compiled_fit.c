@@ -25,8 +25,17 @@ static bool note_loss(void *env, const gm_fit_moment *at) {
     return true;
 }
 
+/* How often the loss is asked for: of programs once for each that is recorded. */
+static int asked;
+
+static gm_tensor *counted_loss(gm_tensor *y, gm_tensor *t) {
+    asked++;
+    return gm_cross_entropy(y, t);
+}
+
 static gm_tensor *own_step(void *env, gm_module *net, const gm_batch *b) {
     (void)env;
+    asked++;
     gm_tensor *y = gm_forward(net, b->x), *l = gm_cross_entropy(y, b->y);
     gm_log_metric(b, "spread", gm_mean(gm_square(y)));
     return l;
@@ -38,7 +47,8 @@ static gm_pack *train(losses *l, int accumulate, bool own, int compile, gm_histo
     gm_module *net = new_net();
     gm_callback callbacks[] = { { note_loss, l }, { NULL, NULL } };
     gm_fit(net, d, .optimizer = gm_adamw(net, 1e-2), .batch_size = 16, .epochs = 3, .quiet = true,
-           .callbacks = callbacks, .accumulate = accumulate, .clip_value = 0.5, .step = own ? own_step : NULL,
+           .callbacks = callbacks, .accumulate = accumulate, .clip_value = 0.5, .loss = counted_loss,
+           .step = own ? own_step : NULL,
            .compile = compile, .history = h, .validation = d);
     return gm_state_dict(net);
 }
@@ -51,14 +61,25 @@ static void compare(int accumulate, bool own) {
     GM_SCOPE(s);
     losses eager = { .n = 0 }, compiled = { .n = 0 };
     gm_history *h[2] = { gm_history_new(), gm_history_new() };
-    gm_pack *a = train(&eager, accumulate, own, 0, h[0]), *b = train(&compiled, accumulate, own, 1, h[1]);
+    asked = 0;
+    gm_pack *a = train(&eager, accumulate, own, 0, h[0]);
+    int of_eager = asked;
+    asked = 0;
+    gm_pack *b = train(&compiled, accumulate, own, 1, h[1]);
+    /* 15 steps, and 3 validations of one batch; two sizes of batches, recorded once or again after each validation */
+    CHECK(of_eager == 15 * accumulate + 3 && asked > 0 && asked <= (2 * accumulate + 1) * 3, "%d, compiled %d", of_eager,
+          asked);
     CHECK(gm_ok(), "%s", gm_ok() ? "" : gm_error_message());
     CHECK(eager.n == 15 && compiled.n == 15, "%d and %d steps", eager.n, compiled.n);
     CHECK(!memcmp(eager.loss, compiled.loss, sizeof eager.loss));
     for (int64_t i = 0; gm_ok() && i < gm_pack_count(a); i++)
         CHECK(same(gm_pack_at(a, i), gm_pack_at(b, i)), "%s", gm_pack_name(a, i));
-    const char *name = own ? "spread" : "accuracy";
-    CHECK(gm_history_at(h[0], name, 2) == gm_history_at(h[1], name, 2) && !isnan(gm_history_at(h[0], name, 2)));
+    const char *names[] = { own ? "spread" : "accuracy", own ? "val_spread" : "val_accuracy", "val_loss" };
+    for (int i = 0; i < 3; i++)
+        for (int epoch = 0; epoch < 3; epoch++) {
+            double eager_value = gm_history_at(h[0], names[i], epoch), value = gm_history_at(h[1], names[i], epoch);
+            CHECK(eager_value == value && !isnan(value), "%s: %g, compiled %g", names[i], eager_value, value);
+        }
 }
 
 static void plain(void) { compare(1, false); }
@@ -82,11 +103,34 @@ static void not_a_number(void) {
     CHECK(same(before, gm_get(gm_parameters(net), "6.weight")));
 }
 
+/* Passes without training: by programs, of two sizes of batches, with metrics. */
+static void evaluating(void) {
+    GM_SCOPE(s);
+    gm_dataset *d = new_data();
+    gm_module *net = new_net();
+    gm_metrics m[2];
+    double of_metric[2];
+    int times[2];
+    for (int k = 0; k < 2; k++) {
+        gm_metric *top = gm_metric_top_k(2);
+        asked = 0;
+        m[k] = gm_evaluate(net, d, .loss = counted_loss, .batch_size = 16, .metrics = GM_METRICS(top), .compile = k);
+        times[k] = asked, of_metric[k] = gm_metric_value(top);
+    }
+    CHECK(m[0].loss == m[1].loss && m[0].accuracy == m[1].accuracy && m[0].count == m[1].count && m[1].count == N);
+    CHECK(of_metric[0] == of_metric[1] && of_metric[1] > 0 && times[0] == 5 && times[1] == 2, "%d, compiled %d", times[0],
+          times[1]);
+    gm_tensor *y = gm_predict_all(net, d, 16);
+    gm_tensor *p = gm_predict_all_with(net, d, &(gm_predict_args){ sizeof(gm_predict_args), 16, 1 });
+    CHECK(y && p && gm_size(p, 0) == N && same(y, p) && gm_is_training(net), "%s", gm_ok() ? "" : gm_error_message());
+}
+
 int main(void) {
     RUN(plain);
     RUN(in_parts);
     RUN(own_steps);
     RUN(not_a_number);
+    RUN(evaluating);
     CHECK(gm_exit_status() == 0);
     return check_done();
 }
