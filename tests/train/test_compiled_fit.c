@@ -67,8 +67,8 @@ static void compare(int accumulate, bool own) {
     asked = 0;
     gm_pack *b = train(&compiled, accumulate, own, 1, h[1]);
     /* 15 steps, and 3 validations of one batch; two sizes of batches, recorded once or again after each validation */
-    CHECK(of_eager == 15 * accumulate + 3 && asked > 0 && asked <= (2 * accumulate + 1) * 3, "%d, compiled %d", of_eager,
-          asked);
+    CHECK(of_eager == 15 * accumulate + 3 && asked > 0 && asked <= (2 * accumulate + 1) * 3, "%d, compiled %d",
+          of_eager, asked);
     CHECK(gm_ok(), "%s", gm_ok() ? "" : gm_error_message());
     CHECK(eager.n == 15 && compiled.n == 15, "%d and %d steps", eager.n, compiled.n);
     CHECK(!memcmp(eager.loss, compiled.loss, sizeof eager.loss));
@@ -118,8 +118,8 @@ static void evaluating(void) {
         times[k] = asked, of_metric[k] = gm_metric_value(top);
     }
     CHECK(m[0].loss == m[1].loss && m[0].accuracy == m[1].accuracy && m[0].count == m[1].count && m[1].count == N);
-    CHECK(of_metric[0] == of_metric[1] && of_metric[1] > 0 && times[0] == 5 && times[1] == 2, "%d, compiled %d", times[0],
-          times[1]);
+    CHECK(of_metric[0] == of_metric[1] && of_metric[1] > 0 && times[0] == 5 && times[1] == 2, "%d, compiled %d",
+          times[0], times[1]);
     gm_tensor *y = gm_predict_all(net, d, 16);
     gm_tensor *p = gm_predict_all_with(net, d, &(gm_predict_args){ sizeof(gm_predict_args), 16, 1 });
     CHECK(y && p && gm_size(p, 0) == N && same(y, p) && gm_is_training(net), "%s", gm_ok() ? "" : gm_error_message());
