@@ -12,19 +12,41 @@ GM_INLINE void CK(conv_transpose_block)(CONV_T *to, int64_t to_stride, const CON
     for (int i = 0; i < CONV_VN; i++) CONV_STORE(to + i * to_stride, v[i]);
 }
 
+/* to[i] = from[i], 4 <= n: runs shorter than a vector. */
+GM_INLINE void CK(conv_copy_short)(CONV_T *to, const CONV_T *from, int64_t n) {
+    for (int64_t i = 0; i < n; i += 4) {
+        const int64_t at = i < n - 4 ? i : n - 4;
+        memcpy(to + at, from + at, 4 * sizeof *to);
+    }
+}
+
+/* A block of less than CONV_VN rows or columns, but 4: pictures of 7 and 14 have no others. Not element by element: so
+ * many instructions lie between two lines of the source then that their misses do not overlap. */
+static void CK(conv_transpose_short)(CONV_T *to, int64_t to_stride, const CONV_T *from, int64_t from_stride,
+                                     int64_t rows, int64_t columns) {
+    CONV_T block[CONV_VN * CONV_VN] = { 0 };
+    for (int64_t r = 0; r < rows; r++) CK(conv_copy_short)(block + r * CONV_VN, from + r * from_stride, columns);
+    CK(conv_transpose_block)(block, CONV_VN, block, CONV_VN);
+    for (int64_t c = 0; c < columns; c++) CK(conv_copy_short)(to + c * to_stride, block + c * CONV_VN, rows);
+}
+
 /* to[c * to_stride + r] = from[r * from_stride + c], r < rows, c < columns. The last blocks overlap the ones before. */
 static void CK(conv_transpose)(CONV_T *to, int64_t to_stride, const CONV_T *from, int64_t from_stride, int64_t rows,
                                int64_t columns) {
-    if (rows < CONV_VN || columns < CONV_VN) {
+    const int64_t n = CK(conv_least)(rows, CONV_VN), m = CK(conv_least)(columns, CONV_VN);
+    if ((n < 4 && n < CONV_VN) || (m < 4 && m < CONV_VN)) {
         for (int64_t r = 0; r < rows; r++)
             for (int64_t c = 0; c < columns; c++) to[c * to_stride + r] = from[r * from_stride + c];
         return;
     }
-    for (int64_t r = 0; r < rows; r += CONV_VN) {
-        int64_t at = r < rows - CONV_VN ? r : rows - CONV_VN;
-        for (int64_t c = 0; c < columns; c += CONV_VN) {
-            int64_t on = c < columns - CONV_VN ? c : columns - CONV_VN;
-            CK(conv_transpose_block)(to + on * to_stride + at, to_stride, from + at * from_stride + on, from_stride);
+    for (int64_t r = 0; r < rows; r += n) {
+        const int64_t at = r < rows - n ? r : rows - n;
+        for (int64_t c = 0; c < columns; c += m) {
+            const int64_t on = c < columns - m ? c : columns - m;
+            CONV_T *there = to + on * to_stride + at;
+            const CONV_T *here = from + at * from_stride + on;
+            if (n == CONV_VN && m == CONV_VN) CK(conv_transpose_block)(there, to_stride, here, from_stride);
+            else CK(conv_transpose_short)(there, to_stride, here, from_stride, n, m);
         }
     }
 }

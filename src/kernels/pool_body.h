@@ -187,15 +187,26 @@ static void PK(pool_quads_rows)(const gm__pool_plan *p, int64_t begin, int64_t e
     }
 }
 
+/* Not memcpy of n: compilers make string instructions of that, which take longer to begin than to copy a short row. */
+static void PK(pool_copy)(int64_t n, const POOL_T *from, POOL_T *to) {
+    if (n < 4) {
+        for (int64_t i = 0; i < n; i++) to[i] = from[i];
+        return;
+    }
+    for (int64_t i = 0; i < n; i += 4) {
+        const int64_t at = i < n - 4 ? i : n - 4;
+        memcpy(to + at, from + at, 4 * sizeof *to);
+    }
+}
+
 /* m outputs of each of n rows together: pictures are narrow. Upper and lower input rows, and what they get,
  * lie one behind the other. */
 static void PK(pool_quads_part)(const gm__pool_plan *p, int64_t n, int64_t m, const POOL_T *x, const POOL_T *g,
                                 POOL_T *gx) {
     POOL_T in[2][2 * POOL_RUN], to[2][2 * POOL_RUN];
-    size_t bytes = (size_t)(2 * m) * sizeof *x;
-    for (int64_t i = 0; i < 2 * n; i++) memcpy(&in[i % 2][i / 2 * 2 * m], x + i * p->in[2], bytes);
+    for (int64_t i = 0; i < 2 * n; i++) PK(pool_copy)(2 * m, x + i * p->in[2], &in[i % 2][i / 2 * 2 * m]);
     PK(pool_quads_grad)(n * m, in[0], in[1], g, to[0], to[1]);
-    for (int64_t i = 0; i < 2 * n; i++) memcpy(gx + i * p->in[2], &to[i % 2][i / 2 * 2 * m], bytes);
+    for (int64_t i = 0; i < 2 * n; i++) PK(pool_copy)(2 * m, &to[i % 2][i / 2 * 2 * m], gx + i * p->in[2]);
 }
 
 static void PK(pool_quads_picture)(const gm__pool_plan *p, int64_t picture) {
