@@ -54,26 +54,26 @@ static void OPTIMIZE_K(adagrad)(int64_t n, const double *s, int32_t flags, void 
     }
 }
 
-static void OPTIMIZE_K(rmsprop)(int64_t n, const double *s, int32_t flags, void *const *t) {
+/* A loop for each choice: with the choices inside compilers make no vectors of it. */
+GM_INLINE void OPTIMIZE_K(rmsprop_of)(int64_t n, const double *s, void *const *t, bool centered, bool heavy) {
     OPTIMIZE_T *restrict p = t[0], *restrict v = t[2], *restrict mean = t[3], *restrict b = t[4];
     const OPTIMIZE_T *restrict g = t[1];
     OPTIMIZE_T lr = (OPTIMIZE_T)s[0], keep = (OPTIMIZE_T)s[1], alpha = (OPTIMIZE_T)s[2], eps = (OPTIMIZE_T)s[3];
     OPTIMIZE_T mu = (OPTIMIZE_T)s[4], wd = (OPTIMIZE_T)s[5];
     bool decay = s[5] != 0;
-    (void)flags;
     for (int64_t i = 0; i < n; i++) {
         OPTIMIZE_T d = g[i], w = wd * p[i];
         d = decay ? d + w : d;
         OPTIMIZE_T old = alpha * v[i], var = OPTIMIZE_FMA(keep, d * d, old);
         v[i] = var;
-        if (mean) {
+        if (centered) {
             OPTIMIZE_T m = OPTIMIZE_FMA(keep, d - mean[i], mean[i]);
             mean[i] = m;
             var = OPTIMIZE_FMA(-m, m, var);
             var = var < 0 ? 0 : var; /* rounding only */
         }
         d = d / (OPTIMIZE_SQRT(var) + eps);
-        if (b) {
+        if (heavy) {
             OPTIMIZE_T before = mu * b[i];
             d = before + d;
             b[i] = d;
@@ -81,6 +81,14 @@ static void OPTIMIZE_K(rmsprop)(int64_t n, const double *s, int32_t flags, void 
         OPTIMIZE_T move = lr * d;
         p[i] = p[i] - move;
     }
+}
+
+static void OPTIMIZE_K(rmsprop)(int64_t n, const double *s, int32_t flags, void *const *t) {
+    (void)flags;
+    if (t[3] && t[4]) OPTIMIZE_K(rmsprop_of)(n, s, t, true, true);
+    else if (t[3]) OPTIMIZE_K(rmsprop_of)(n, s, t, true, false);
+    else if (t[4]) OPTIMIZE_K(rmsprop_of)(n, s, t, false, true);
+    else OPTIMIZE_K(rmsprop_of)(n, s, t, false, false);
 }
 
 static void OPTIMIZE_K(adadelta)(int64_t n, const double *s, int32_t flags, void *const *t) {
