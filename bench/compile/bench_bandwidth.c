@@ -7,7 +7,8 @@
  * same size. A case's bytes are what it cannot do without: every input read once, every result written once, whatever
  * the operations on the way did, so a chain that is not fused gets little. Forward and backward count as two such
  * passes. Columns: GB/s of copy; the fraction of it that eager and compiled reach, medians of the rounds. One thread is
- * timed by the processor's clock, several by the clock on the wall. Optimizers are one kernel each, the same in both. */
+ * timed by the processor's clock, several by the clock on the wall. Optimizers are one kernel each, the same in both.
+ */
 #include "../../src/math/fp.h"
 #include "gemel/extend.h"
 #include "gemel/gemel.h"
@@ -94,7 +95,8 @@ static gm_pack *lion(void *env, gm_pack *in) {
 
 static gm_pack *rmsprop(void *env, gm_pack *in) {
     (void)env;
-    gm_update_rmsprop(at(in, 0), at(in, 1), at(in, 2), NULL, NULL, &(gm_rmsprop_scalars){ 1e-6, 0.01, 0.99, 1e-8, 0, 0 });
+    gm_update_rmsprop(at(in, 0), at(in, 1), at(in, 2), NULL, NULL,
+                      &(gm_rmsprop_scalars){ 1e-6, 0.01, 0.99, 1e-8, 0, 0 });
     return in;
 }
 
@@ -257,7 +259,8 @@ int main(int argc, char **argv) {
     if (rounds < 1 || rounds > MOST_ROUNDS) return 2;
     GM_SCOPE(scope);
     float **arrays[] = { &array_a, &array_b, &array_c };
-    for (int i = 0; i < 3; i++) *arrays[i] = gm_data(gm_zeros(GM_SHAPE(SIZES[1] / 4), GM_F32)); /* pages as theirs */
+    for (int i = 0; i < 3; i++)
+        *arrays[i] = gm_mutable_data(gm_zeros(GM_SHAPE(SIZES[1] / 4), GM_F32)); /* their pages */
     if (!gm_ok()) return gm_exit_status();
     printf("%d thread(s)\n%-26s %-5s %11s %8s %8s %8s %8s\n", gm_n_threads(), "", "", "array", "copy GB/s", "triad",
            "eager", "compiled");
