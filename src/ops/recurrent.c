@@ -91,11 +91,11 @@ static gm_tensor *rec_cell(int64_t cell, gm_tensor *x, gm_tensor *pre, gm_tensor
 static gm_tensor *rec_mask(gm_tensor *mask, int64_t t) { return gm_unsqueeze(gm_select(mask, 0, t), 1); }
 
 /* One step in a scope of its own: h' and, for LSTM, c'. */
-static gm_pack *rec_step(const gm_op_args *a, int64_t t, gm_tensor *h, gm_tensor *c) {
+static gm_pack *rec_step(const gm_op_args *a, int64_t t, gm_tensor *w, gm_tensor *h, gm_tensor *c) {
     const recurrent_attrs *p = a->attrs;
     gm_scope s = gm_scope_open();
     gm_tensor *mask = rec_in(a->in, a->n_in, REC_MASK), *next_c = c;
-    gm_tensor *pre = gm_linear(h, a->in[REC_W], rec_in(a->in, a->n_in, REC_BIAS));
+    gm_tensor *pre = gm_linear(h, w, rec_in(a->in, a->n_in, REC_BIAS));
     gm_tensor *next = pre ? rec_cell(p->cell, gm_select(a->in[REC_X], 0, t), pre, h, &next_c) : NULL;
     if (mask && next) {
         gm_tensor *on = rec_mask(mask, t);
@@ -108,14 +108,19 @@ static gm_pack *rec_step(const gm_op_args *a, int64_t t, gm_tensor *h, gm_tensor
     return gm_return(&s, gm_ok() ? state : NULL);
 }
 
+/* w as it is, but stored the other way round: each step's product reads it row by row, and none has to turn it. */
+static gm_tensor *rec_turned(gm_tensor *w) {
+    return gm_transpose(gm_contiguous(gm_transpose(w, 0, 1)), 0, 1);
+}
+
 static bool rec_lower(const gm_op_args *a, gm_tensor **out) {
     const recurrent_attrs *p = a->attrs;
     int64_t n = a->in[REC_X]->shape.d[0];
     gm_tensor *h = a->in[REC_H0], *c = rec_in(a->in, a->n_in, REC_C0);
-    gm_tensor **all = gm_alloc(2 * (size_t)n * sizeof *all);
+    gm_tensor **all = gm_alloc(2 * (size_t)n * sizeof *all), *w = n > 1 ? rec_turned(a->in[REC_W]) : a->in[REC_W];
     for (int64_t i = 0; all && gm_ok() && i < n; i++) {
         int64_t t = p->reverse ? n - 1 - i : i;
-        gm_pack *state = rec_step(a, t, h, c);
+        gm_pack *state = rec_step(a, t, w, h, c);
         all[t] = h = state ? gm_pack_at(state, 0) : NULL;
         if (c) all[n + t] = c = state ? gm_pack_at(state, 1) : NULL;
     }
