@@ -151,6 +151,7 @@
 #include "compile/plan.c"
 #include "compile/process.c"
 #include "compile/program.c"
+#include "compile/recompute.c"
 #include "compile/strip.c"
 #include "compile/strip_rules.c"
 #include "compile/target.c"

@@ -165,6 +165,11 @@ GM_API gm_pack *gm_stepper_finish(gm_stepper *s);
  * may call it at once: programs that write no tensors run side by side; those that write the same one run one after
  * the other. */
 GM_API gm_fn *gm_jit(gm_fn *f);
+/* memory: the bytes of intermediate values and results that programs should make do with: cheap values (elementwise,
+ * casts, softmax, norms) that are needed again much later are made again there, with the same bits. What else it takes,
+ * it takes: the statistics say how much. 0: no limit. Not for programs that a gradient goes back through. */
+typedef struct { size_t size; int64_t memory; } gm_jit_args;
+GM_API gm_fn *gm_jit_with(gm_fn *f, const gm_jit_args *args);
 
 typedef struct {
     int64_t calls, hits;              /* a hit is a call that found its program */

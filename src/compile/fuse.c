@@ -31,6 +31,7 @@ static int fuse_operands(const gm__clusters *c, int32_t a, int32_t b) {
 static void fuse_try(gm__clusters *c, const gm__fuse_wish *wish, int32_t at, int32_t producer) {
     const gm_graph *g = c->g;
     int32_t a = c->group[producer], b = c->group[at];
+    if (g->node[at].again && g->node[at].again != g->node[producer].again) return; /* it is to be made later */
     if (a == b || c->count[a] + c->count[b] > wish->most) return;
     if (!fuse_same_walk(&g->value[g->node[at].out], &g->value[g->node[producer].out])) return;
     if (fuse_operands(c, a, b) <= GM__FUSE_MAX_VALUES - 4) gm__clusters_join(c, a, b);

@@ -8,6 +8,7 @@
 #include "adjoint.h"
 #include "ahead.h"
 #include "pass.h"
+#include "../base/args.h"
 #include "../base/context.h"
 #include "../base/grow.h"
 #include "../base/stream.h"
@@ -55,6 +56,7 @@ typedef struct {
     uint64_t clock;
     gm_jit_stats stats;
     jit_made *none; /* of no program */
+    int64_t memory; /* bytes that a program should make do with; 0: any */
     bool warned;
 } jit_state;
 
@@ -309,6 +311,7 @@ static jit_entry *jit_fill(gm_fn *f, jit_state *j, const jit_call *c, const gm_p
                         .ahead = { .in = c->in, .n_in = c->n, .placed = c->placed,
                                    .walk.seed = c->seed, .walk.first = c->first } };
     gm_graph *g = r.made ? jit_record(&r, in) : NULL;
+    if (g && j->memory && !r.made->adjoint) g = gm__pass_recompute(g, j->memory);
     jit_entry *e = gm_ok() ? jit_same(j, c->key, r.hash) : NULL;
     bool known = e && e->made->program;
     if (g && known && r.made->adjoint) {
@@ -487,12 +490,18 @@ static gm_pack *jit_call_fn(gm_fn *f, gm_pack *in) {
     return out;
 }
 
-gm_fn *gm_jit(gm_fn *f) {
+gm_fn *gm_jit(gm_fn *f) { return gm_jit_with(f, NULL); }
+
+gm_fn *gm_jit_with(gm_fn *f, const gm_jit_args *args) {
+    gm_jit_args a = { 0 };
+    if (!gm_ok() || !gm__args_take("jit", &a, sizeof a, args)) return NULL;
+    if (a.memory < 0) return gm_fail(GM_ERROR_VALUE, "jit: .memory is %lld bytes", (long long)a.memory), NULL;
     if (gm_ok() && !f) gm_fail(GM_ERROR_HANDLE, "jit: argument 1 is NULL");
     gm_fn *made = gm__fn_new("jit", f, jit_call_fn);
     jit_state *j = made ? gm_alloc(sizeof *j) : NULL;
     if (!j) return NULL;
     pthread_mutex_init(&j->lock, NULL);
+    j->memory = a.memory;
     j->none = gm_retain(gm_object_new(&jit_made_type));
     gm__graph_program = gm__inner_run;
     made->env = j, made->free_env = jit_free;

@@ -17,5 +17,8 @@ gm_graph *gm__pass_dead(gm_graph *g);
 gm_graph *gm__pass_constants(gm_graph *g);
 /* With each computation done once. */
 gm_graph *gm__pass_common(gm_graph *g);
+/* recompute.c: with cheap values made again where they are needed, in place of being kept, until no step has more than
+ * `limit` bytes in use, or nothing helps. Not one of gm__optimize's. */
+gm_graph *gm__pass_recompute(gm_graph *g, int64_t limit);
 
 #endif

@@ -25,6 +25,8 @@ for model in lenet lstm mlp resnet18 vit_tiny; do
     expect 0 out '^epoch 1: ' train --model $model --data "cifar10:$work" --epochs 1 --batch-size 4 --quiet --out "$file"
     expect 0 out '^input x f32\[B, 3, 32, 32\]$' inspect "$file"
     expect 0 out '^output y f32\[B, 10\]$' inspect "$file"
+    expect 0 out '^ratio 1\.0[0-9]*$' inspect "$file" --plan --batch 8
+    expect 0 out '^arena [1-9][0-9]* bytes$' inspect "$file" --plan
     expect 0 out '"inputs": \[{"name": "x", "shape": \[-1, 3, 32, 32\], "dtype": "f32"}\]' inspect "$file" --json
     expect 0 out '"outputs": \[{"name": "y", "shape": \[-1, 10\], "dtype": "f32"}\]' inspect "$file" --json
     expect 0 out '^output "y" = %' inspect --graph "$file"

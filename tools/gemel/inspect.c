@@ -1,4 +1,5 @@
-/* inspect.c: `gemel inspect`: the metadata, inputs, outputs and tensors of a safetensors file, or its graph. */
+/* inspect.c: `gemel inspect`: the metadata, inputs, outputs and tensors of a safetensors file, its graph, or what
+ * memory a run of that takes. */
 #include <stdio.h>
 #include <string.h>
 
@@ -9,6 +10,8 @@ static const cli_flag inspect_flags[] = {
     { "json", NULL, "print one JSON object" },
     { "graph", NULL, "print the graph as text (docs/graphs.md)" },
     { "dot", NULL, "print the graph for GraphViz" },
+    { "plan", NULL, "print the kernels and the memory of a run" },
+    { "batch", "N", "of how many examples, for --plan (1)" },
     { 0 },
 };
 
@@ -70,16 +73,38 @@ static void print_ports(const gm_graph *g, bool json) {
     if (json) printf("]");
 }
 
+/* The plan that the library's own kernels run; nothing is computed. */
+static int print_plan(gm_graph *g, int64_t batch) {
+    gm_pack *in = gm_pack_new();
+    gm_graph_port p;
+    gm_plan_info info;
+    for (int64_t i = 0; gm_graph_input(g, i, &p); i++) {
+        for (int k = 0; k < p.shape.n; k++)
+            if (p.shape.d[k] < 0) p.shape.d[k] = batch;
+        gm_pack_set(in, p.name, gm_zeros(p.shape, p.dtype));
+    }
+    gm_graph *now = gm_ok() ? gm_graph_for(g, in) : NULL;
+    if (!now || !gm_graph_plan(now, &info)) return CLI_FAILURE;
+    double live = (double)info.live_bytes;
+    printf("kernels %lld\narena %lld bytes\nlargest sum of live buffers %lld bytes\nratio %.3f\n",
+           (long long)info.kernels, (long long)info.arena_bytes, (long long)info.live_bytes,
+           info.live_bytes ? (double)info.arena_bytes / live : 1.0);
+    return CLI_OK;
+}
+
 static int inspect_run(cli_args *args) {
     const char *path = args->operands[0];
     bool json = cli_on(args, "json"), text = cli_on(args, "graph"), dot = cli_on(args, "dot");
-    if (json + text + dot > 1) return cli_usage(args, "one of --json, --graph and --dot");
+    bool plan = cli_on(args, "plan");
+    int64_t batch = cli_int(args, "batch", 1, 1, 1 << 20);
+    if (json + text + dot + plan > 1) return cli_usage(args, "one of --json, --graph, --dot and --plan");
     gm_pack *metadata = gm_safetensors_metadata(path), *tensors = gm_load_safetensors(path);
     if (!metadata || !tensors) return CLI_FAILURE;
     bool model = gm_pack_has(metadata, "gemel.graph") && !gm_pack_has(tensors, "fit.at"); /* no run to go on with */
-    gm_graph *g = text || dot || model ? gm_graph_load(path) : NULL;
+    gm_graph *g = text || dot || plan || model ? gm_graph_load(path) : NULL;
     if (!gm_ok()) return CLI_FAILURE;
     if (text || dot) return fputs(text ? gm_graph_text(g) : gm_graph_dot(g), stdout), CLI_OK;
+    if (plan) return print_plan(g, batch);
     if (json) printf("{\"metadata\": {");
     print_metadata(metadata, json);
     if (json) printf("}");
