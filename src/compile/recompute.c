@@ -1,5 +1,5 @@
-/* recompute.c: a program within a limit of memory: values that are cheap to make and are needed again much later are made
- * again there, in place of being kept.
+/* recompute.c: a program within a limit of memory: values that are cheap to make and are needed again much later are
+ * made again there, in place of being kept.
  *
  * At the step where most memory is in use, of the values that wait there for a later step the largest are taken whose
  * node, and what it reads, can be had then: captured, or alive at that step anyway, or made again in its turn. Their
@@ -118,7 +118,8 @@ static int32_t recompute_largest(const recompute_state *r, const bool *seen) {
     const gm_graph *g = r->g;
     int32_t best = -1;
     for (int32_t v = 0; v < g->n_values; v++) {
-        if (seen[v] || r->fixed[v] || !recompute_has_memory(g, v) || r->next[v] < 0 || r->before[v] >= r->peak) continue;
+        if (seen[v] || r->fixed[v] || !recompute_has_memory(g, v) || r->next[v] < 0 || r->before[v] >= r->peak)
+            continue;
         if (r->last[v] >= g->n_nodes || !recompute_is_cheap(&g->node[g->value[v].from])) continue;
         if (best < 0 || gm__plan_bytes(&g->value[v]) > gm__plan_bytes(&g->value[best])) best = v;
     }

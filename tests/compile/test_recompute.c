@@ -49,9 +49,10 @@ typedef struct { gm_module *net; gm_optimizer *optimizer; } training;
 
 static training new_training(void) {
     gm_seed(3);
-    gm_module *net = gm_sequential(gm_nn_linear(32, 128), gm_nn_gelu(), gm_nn_layer_norm(GM_SHAPE(128)), gm_nn_linear(128, 128),
-                                   gm_nn_tanh(), gm_nn_dropout(0.2), gm_nn_layer_norm(GM_SHAPE(128)), gm_nn_linear(128, 128),
-                                   gm_nn_silu(), gm_nn_linear(128, 8));
+    gm_module *net =
+        gm_sequential(gm_nn_linear(32, 128), gm_nn_gelu(), gm_nn_layer_norm(GM_SHAPE(128)), gm_nn_linear(128, 128),
+                      gm_nn_tanh(), gm_nn_dropout(0.2), gm_nn_layer_norm(GM_SHAPE(128)), gm_nn_linear(128, 128),
+                      gm_nn_silu(), gm_nn_linear(128, 8));
     return (training){ net, gm_adamw(net, 1e-2) };
 }
 
