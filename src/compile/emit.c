@@ -238,7 +238,11 @@ static void emit_rows(gm__builder *t, const gm__group *p) {
         gm__builder_add(t, "    (void)n, (void)s;\n    {\n");
         return;
     }
-    gm__builder_add(t, "    for (int64_t r = begin; r < end; r++) {\n");
+    int last = p->space.n - 1;
+    gm__builder_format(t, "    for (int64_t at = begin; at < end;) {\n"
+                          "        const int64_t r = at / n[%d], first = at - r * n[%d];\n"
+                          "        const int64_t past = n[%d] - first < end - at ? n[%d] : first + end - at;\n"
+                          "        at += past - first;\n", last, last, last, last);
     emit_row(t, p);
 }
 
@@ -273,7 +277,7 @@ void gm__emit_group(gm__builder *t, const gm__target *target, const char *name, 
     if (target->items) gm__builder_add(t, "        {\n");
     else if (p->space.n == 1) gm__builder_add(t, "        GM_LOOP\n        for (int64_t i = begin; i < end; i++) {\n");
     else
-        gm__builder_format(t, "        GM_LOOP\n        for (int64_t i = 0; i < n[%d]; i++) {\n", p->space.n - 1);
+        gm__builder_add(t, "        GM_LOOP\n        for (int64_t i = first; i < past; i++) {\n");
     for (int32_t i = 0; i < p->n_in; i++) emit_load(t, p, i);
     for (int32_t i = 0; i < p->n_members; i++) emit_member(t, p, p->member[i]);
     for (int32_t i = 0; i < p->n_out; i++) emit_store(t, p, i);

@@ -6,6 +6,7 @@
 #include "cluster.h"
 #include "fuse.h"
 #include "pass.h"
+#include "../ops/ops.h"
 #include "gemel/extend.h"
 
 #include <stdio.h>
@@ -28,13 +29,47 @@ static int fuse_operands(const gm__clusters *c, int32_t a, int32_t b) {
     return n;
 }
 
+/* ---- products whose finished rows a loop takes ---- */
+
+extern const gm_op gm__op_linear, gm__op_matmul;
+
+/* A product of floats, its result dense and row-major. */
+static bool fuse_is_head(const gm_graph *g, const gm__node *n) {
+    if (n->op != &gm__op_linear && n->op != &gm__op_matmul) return false;
+    const gm__value *y = &g->value[n->out];
+    int64_t step = 1;
+    for (int d = y->shape.n - 1; d >= 0; step *= y->shape.d[d--])
+        if (y->shape.d[d] != 1 && y->stride[d] != step) return false;
+    return step > 0 && (y->dtype == GM_F32 || y->dtype == GM_F64);
+}
+
+/* The product of a cluster, -1 for none. */
+static int32_t fuse_head(const gm__clusters *c, int32_t cluster) {
+    for (int32_t m = cluster; m >= 0; m = c->next[m])
+        if (fuse_is_head(c->g, &c->g->node[m])) return m;
+    return -1;
+}
+
+/* Two clusters may be one: they have one product at most, and none of its operands is made by them. */
+static bool fuse_heads_fit(const gm__clusters *c, int32_t a, int32_t b) {
+    const gm_graph *g = c->g;
+    int32_t head = fuse_head(c, a), other = fuse_head(c, b);
+    if (head >= 0 && other >= 0) return false;
+    if (head < 0) head = other;
+    for (int k = 0; head >= 0 && k < g->node[head].n_in; k++) {
+        const gm__value *v = g->node[head].in[k] < 0 ? NULL : &g->value[gm__graph_root(g, g->node[head].in[k])];
+        if (v && v->kind == GM__VALUE_NODE && (c->group[v->from] == a || c->group[v->from] == b)) return false;
+    }
+    return true;
+}
+
 static void fuse_try(gm__clusters *c, const gm__fuse_wish *wish, int32_t at, int32_t producer) {
     const gm_graph *g = c->g;
     int32_t a = c->group[producer], b = c->group[at];
     if (g->node[at].again && g->node[at].again != g->node[producer].again) return; /* it is to be made later */
     if (a == b || c->count[a] + c->count[b] > wish->most) return;
     if (!fuse_same_walk(&g->value[g->node[at].out], &g->value[g->node[producer].out])) return;
-    if (fuse_operands(c, a, b) <= GM__FUSE_MAX_VALUES - 4) gm__clusters_join(c, a, b);
+    if (fuse_operands(c, a, b) <= GM__FUSE_MAX_VALUES - 4 && fuse_heads_fit(c, a, b)) gm__clusters_join(c, a, b);
 }
 
 static void fuse_groups(gm__clusters *c, const gm__fuse_wish *wish) {
@@ -43,7 +78,9 @@ static void fuse_groups(gm__clusters *c, const gm__fuse_wish *wish) {
         bool may = gm__emit_may(g, &g->node[i]);
         for (int k = 0; may && k < g->node[i].n_in; k++) {
             const gm__value *v = &g->value[g->node[i].in[k]];
-            if (v->kind == GM__VALUE_NODE && gm__emit_may(g, &g->node[v->from])) fuse_try(c, wish, i, v->from);
+            const gm__node *from = v->kind == GM__VALUE_NODE ? &g->node[v->from] : NULL;
+            if (from && (gm__emit_may(g, from) || (wish->heads && fuse_is_head(g, from))))
+                fuse_try(c, wish, i, v->from);
         }
     }
 }
@@ -126,12 +163,37 @@ static void fuse_space(gm__group *p) {
     for (int32_t k = 0; k < p->n_out; k++) s->stride[k][0] = 1;
 }
 
-/* The group of a node that is not alone; false if it cannot be one loop. */
+/* The members without the product. */
+static void fuse_take_head(gm__group *p) {
+    int32_t n = 0;
+    p->head = -1;
+    for (int32_t i = 0; i < p->n_members; i++) {
+        if (fuse_is_head(p->g, &p->g->node[p->member[i]])) p->head = p->member[i];
+        else p->member[n++] = p->member[i];
+    }
+    p->n_members = n;
+}
+
+/* Where the product is among the operands, and where it is written to: to an output of its own if others use it, else
+ * where a result of the loop replaces it. */
+static bool fuse_place_head(const gm__clusters *c, gm__group *p) {
+    if (p->head < 0) return true;
+    const gm__value *y = &p->g->value[p->g->node[p->head].out];
+    p->head_at = p->n_out, p->head_out = 0;
+    while (p->operand[p->head_at] != p->g->node[p->head].out) p->head_at++;
+    p->head_stays = gm__clusters_used_outside(c, p->g->node[p->head].out);
+    if (p->head_stays) return p->head_out = p->n_out, true;
+    while (p->head_out < p->n_out && p->g->value[p->operand[p->head_out]].dtype != y->dtype) p->head_out++;
+    return p->head_out < p->n_out;
+}
+
+/* The group of a cluster; false if it cannot be one loop. */
 static bool fuse_describe(const gm__clusters *c, int32_t group, gm__group *p) {
     *p = (gm__group){ .g = c->g, .n_members = c->count[group] };
     gm__clusters_members(c, group, p->member);
+    fuse_take_head(p);
     for (int32_t i = 0; i < p->n_members; i++) p->cost += gm__emit_cost(&c->g->node[p->member[i]]);
-    if (!fuse_operands_of(c, p)) return false;
+    if (!fuse_operands_of(c, p) || !fuse_place_head(c, p)) return false;
     fuse_space(p);
     return p->space.n <= GM__FUSE_MAX_DIMS;
 }
@@ -158,6 +220,8 @@ static gm__fused *fuse_loop(const gm__group *p, const char *name) {
     size_t row = (size_t)s->n * sizeof *x->size;
     if (!x || !(x->size = gm_alloc(row * (size_t)(1 + s->n_operands)))) return NULL;
     x->n = s->n, x->n_out = p->n_out, x->n_in = p->n_in, x->cost = p->cost;
+    if (p->head >= 0) x->head = p->g->node[p->head].op, x->head_in = p->g->node[p->head].n_in;
+    x->head_at = p->head_at, x->head_out = p->head_out;
     x->stride = x->size + s->n;
     memcpy(x->size, s->size, row);
     for (int32_t k = 0; k < s->n_operands; k++) memcpy(x->stride + k * s->n, s->stride[k], row);
@@ -174,21 +238,29 @@ gm__fused *gm__fused_part(const gm__fused *x, int64_t parts) {
     y->stride = y->size + x->n;
     y->build = gm_retain(x->build), y->run = x->run, y->cost = x->cost;
     y->n = x->n, y->n_out = x->n_out, y->n_in = x->n_in;
+    y->head = x->head, y->head_in = x->head_in, y->head_at = x->head_at, y->head_out = x->head_out;
     memcpy(y->name, x->name, sizeof y->name);
     return y;
 }
 
+/* Inputs: those of the product, then those of the loop but for the product. Outputs: the loop's, then the product if it
+ * stays. */
 static bool fuse_add(gm__graph_copy *c, const gm__group *p, const char *name) {
     gm__fused *x = fuse_loop(p, name);
-    int32_t at = (int32_t)c->to->n_nodes;
-    gm__node *n = x ? gm__graph_add_node(c->to, &gm__op_fused, &(gm__fused_attrs){ x }, p->n_in) : NULL;
+    const gm__node *head = p->head < 0 ? NULL : &p->g->node[p->head];
+    int32_t at = (int32_t)c->to->n_nodes, k = 0;
+    gm__node *n = x ? gm__graph_add_node(c->to, &gm__op_fused, &(gm__fused_attrs){ x }, p->n_in + x->head_in - !!head)
+                    : NULL;
     if (!n) return false;
-    for (int32_t i = 0; i < p->n_in; i++) n->in[i] = gm__copy_value(c, p->operand[p->n_out + i]);
+    for (; head && k < head->n_in; k++) n->in[k] = head->in[k] < 0 ? -1 : gm__copy_value(c, head->in[k]);
+    for (int32_t i = 0; i < p->n_in; i++)
+        if (!head || p->n_out + i != p->head_at) n->in[k++] = gm__copy_value(c, p->operand[p->n_out + i]);
     n->no_grad = true;
-    n->n_out = p->n_out;
+    n->n_out = p->n_out + p->head_stays;
     n->out = (int32_t)c->to->n_values;
     for (int32_t i = 0; i < p->n_out; i++)
         if (gm__copy_made(c, p->operand[i], at) < 0) return false;
+    if (p->head_stays && gm__copy_made(c, head->out, at) < 0) return false;
     return gm_ok();
 }
 
@@ -211,7 +283,7 @@ static bool fuse_write(void *env, gm__graph_copy *copy, int32_t cluster) {
 static void fuse_collect(fuse_state *f) {
     for (int32_t i = 0; i < f->c.g->n_nodes; i++) {
         bool one = f->c.group[i] == i && f->c.count[i] >= f->wish->least;
-        if (!one || !gm__emit_may(f->c.g, &f->c.g->node[i])) continue;
+        if (!one || (f->c.count[i] == 1 && !gm__emit_may(f->c.g, &f->c.g->node[i]))) continue;
         f->wanted[i] = fuse_describe(&f->c, i, &f->groups[f->n]);
         if (f->wanted[i]) f->of[i] = (int32_t)f->n++;
         else gm__clusters_dissolve(&f->c, i);
@@ -276,7 +348,7 @@ gm_graph *gm__fuse_text(gm_graph *g, const gm__fuse_wish *wish, gm__builder *tex
 
 gm_graph *gm__fuse(gm_graph *g, gm__build **build) {
     gm__builder text = { 0 };
-    gm_graph *made = gm__fuse_text(g, &(gm__fuse_wish){ &gm__target_c, 2, GM__FUSE_MAX_NODES }, &text);
+    gm_graph *made = gm__fuse_text(g, &(gm__fuse_wish){ &gm__target_c, 2, GM__FUSE_MAX_NODES, true }, &text);
     *build = made ? gm__build_start(text.text, text.n, fuse_flags()) : NULL;
     gm__builder_free(&text);
     return *build ? made : NULL;
@@ -297,7 +369,7 @@ bool gm__fuse_link(gm_graph *g, gm__build *build) {
 
 /* ---- running ---- */
 
-typedef struct { const gm__fused *loop; void *operand[GM__FUSE_MAX_VALUES]; } fused_job;
+typedef struct { const gm__fused *loop; int64_t bytes; void *operand[GM__FUSE_MAX_VALUES]; } fused_job;
 
 static void fused_range(void *env, int64_t begin, int64_t end) {
     const fused_job *j = env;
@@ -309,17 +381,38 @@ static int32_t fused_infer(const gm_op_args *a, gm_spec *out) {
     return gm_fail(GM_ERROR_INTERNAL, "%s: not for the dispatcher", a->op->name), -1;
 }
 
-/* Rows are the outer dimensions; where there are none, the elements. */
+static void fused_operands(const gm__fused *x, const gm_op_args *a, gm_tensor **out, void **operand) {
+    int32_t from = x->head_in;
+    for (int32_t k = 0; k < x->n_out; k++) operand[k] = gm__data(out[k]);
+    for (int32_t k = x->n_out; k < x->n_out + x->n_in; k++)
+        operand[k] = gm__data(x->head && k == x->head_at ? out[x->head_out] : a->in[from++]);
+}
+
+/* Rows of a product, in the order of its memory. */
+static void fused_rows(void *env, int64_t batch, int64_t row, int64_t col, int64_t n, void *values, int64_t stride) {
+    const fused_job *j = env;
+    int64_t at = ((char *)values - (char *)j->operand[j->loop->head_at]) / j->bytes;
+    (void)batch, (void)row, (void)col, (void)stride;
+    j->loop->run(at, at + n, j->operand, j->loop->size, j->loop->stride);
+}
+
+static bool fused_product(const gm_op_args *a, gm_tensor **out, fused_job *j) {
+    const gm__fused *x = j->loop;
+    gm_op_args head = { x->head, x->head_in, 1, a->in, NULL };
+    j->bytes = gm__element_bytes(out[x->head_out]->dtype);
+    if (x->head == &gm__op_linear) return gm__linear_run(&head, out[x->head_out], fused_rows, j);
+    return gm__matmul_run(&head, out[x->head_out], fused_rows, j);
+}
+
 static bool fused_kernel(const gm_op_args *a, gm_tensor **out) {
     const gm__fused *x = ((const gm__fused_attrs *)a->attrs)->loop;
-    fused_job j = { x, { NULL } };
-    int64_t rows = 1, row = x->size[x->n - 1];
-    for (int32_t k = 0; k < x->n_out + x->n_in; k++)
-        j.operand[k] = gm__data(k < x->n_out ? out[k] : a->in[k - x->n_out]);
-    for (int d = 0; d + 1 < x->n; d++) rows *= x->size[d];
-    if (x->n == 1) rows = row, row = 1;
-    double work = (double)row * (x->cost + 2 * (x->n_out + x->n_in)); /* 20 us are about 100,000 of these */
-    gm_parallel_for(rows, (int64_t)(1e5 / work) + 1, fused_range, &j);
+    fused_job j = { .loop = x };
+    int64_t count = 1;
+    fused_operands(x, a, out, j.operand);
+    if (x->head) return fused_product(a, out, &j);
+    for (int d = 0; d < x->n; d++) count *= x->size[d];
+    double work = x->cost + 2 * (x->n_out + x->n_in); /* 20 us are about 100,000 of these */
+    gm_parallel_for(count, (int64_t)(1e5 / work) + 1, fused_range, &j);
     return true;
 }
 

@@ -63,7 +63,11 @@ static bool plan_in_arena(const gm__plan *p, int32_t v) {
  * An elementwise result may lie where one of its operands lies that is needed no longer: each element is read before it
  * is written. */
 
-static bool plan_is_elementwise(const gm_op *op) { return op->flags & GM_OP_ELEMENTWISE || op == &gm__op_fused; }
+/* A product's operands are read for as long as its results are written. */
+static bool plan_is_elementwise(const gm__node *n) {
+    const gm__fused *loop = gm__fused_of(n);
+    return loop ? !loop->head : n->flags & GM_OP_ELEMENTWISE;
+}
 
 static bool plan_lies_alike(const gm__value *a, const gm__value *b) {
     if (a->shape.n != b->shape.n || gm__dtype(a->dtype)->bits != gm__dtype(b->dtype)->bits) return false;
@@ -99,7 +103,7 @@ static void plan_share(const gm__plan *p, int64_t *last, int32_t *home) {
     for (int64_t v = 0; v < g->n_values; v++) home[v] = (int32_t)v;
     for (int64_t i = 0; i < g->n_nodes; i++) {
         const gm__node *n = &g->node[i];
-        for (int32_t v = n->out; plan_is_elementwise(n->op) && v < n->out + n->n_out; v++) {
+        for (int32_t v = n->out; plan_is_elementwise(n) && v < n->out + n->n_out; v++) {
             int32_t x = plan_in_arena(p, v) ? plan_operand_for(p, last, home, i, v) : -1;
             if (x >= 0) home[v] = home[x];
         }

@@ -108,6 +108,7 @@ bool gm__strips_cut(const gm_graph *g, const gm__node *n, uint64_t *cut) {
         if (v->shape.n < 1 || v->shape.d[0] != batch || gm__dtype(v->dtype)->bits < 8) return false;
     }
     if (batch < 2) return false;
+    if (gm__fused_of(n) && gm__fused_of(n)->head) return false;
     if (n->flags & GM_OP_VIEW) return strip_cut_view(g, n, cut);
     if (n->flags & GM_OP_ELEMENTWISE || gm__fused_of(n)) return strip_cut_elementwise(g, n, cut);
     if (!strcmp(n->op->name, "matmul")) return strip_cut_matmul(g, n, cut);

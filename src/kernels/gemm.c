@@ -69,9 +69,9 @@ static void gemm_range(void *env, int64_t begin, int64_t end) {
 }
 
 /* c' = b' a' where lanes along m serve better than lanes along n: the kernels want c's rows contiguous, and wide. Never
- * with `done`, which is promised row segments. */
+ * with a bias or `done`, which are for row segments. */
 static bool gemm_better_swapped(const gm__gemm_args *g, int64_t lanes) {
-    if (g->done || g->b_packed || g->m <= g->n / 8) return false;
+    if (g->done || g->bias || g->b_packed || g->m <= g->n / 8) return false;
     if (g->n < lanes && g->m > g->n) return true;
     return g->c_col != 1 && g->c_row == 1 && g->m >= lanes;
 }
@@ -81,7 +81,7 @@ static void gemm_job(gemm_plan *p) {
     const char *panels = g->b_packed ? (const char *)g->b_packed + GEMM_PACKED_HEADER : NULL;
     p->job = (gm_mm_job){ .m = g->m, .n = g->n, .k = g->k, .a = g->a, .b = g->b, .b_packed = panels, .c = g->c,
                           .a_row = g->a_row, .a_col = g->a_col, .b_row = g->b_row, .b_col = g->b_col,
-                          .c_row = g->c_row, .c_col = g->c_col, .done = g->done, .env = g->env };
+                          .c_row = g->c_row, .c_col = g->c_col, .bias = g->bias, .done = g->done, .env = g->env };
     p->a_off = g->a_off, p->b_off = g->b_off;
     bool floats = p->kind == GEMM_F32 || p->kind == GEMM_F64;
     if (!floats || !gemm_better_swapped(g, p->geometry.nr / 2)) return;

@@ -17,6 +17,7 @@ typedef struct {
     int64_t batch;                        /* 0 means 1 */
     const int64_t *a_off, *b_off, *c_off; /* element offsets per batch entry; NULL: none */
     const void *b_packed;                 /* made by gm__gemm_pack_T; b and its strides are then unused; NULL: none */
+    const void *bias;                     /* [n], of c's type, added to finished rows; not for integers; may be NULL */
     gm_mm_done done;                      /* told of every finished row segment, see matmul_job.h; may be NULL */
     void *env;
     bool serial;                          /* stay on this thread (callers that are split over threads themselves) */

@@ -24,7 +24,8 @@ typedef struct {
     int64_t a_row, a_col, b_row, b_col;
     void *c;
     int64_t c_row, c_col;
-    int64_t batch; /* the entry that `done` is told */
+    int64_t batch;    /* the entry that `done` is told */
+    const void *bias; /* [n], of c's type, added to every finished row, before `done`; NULL: none; not for integers */
     gm_mm_done done;
     void *env;
 } gm_mm_job;

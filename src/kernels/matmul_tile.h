@@ -27,8 +27,10 @@
  *                            continuation (so any split of k at multiples of 16384 is possible); default 0
  *   GM_HOOK_TILE_DONE(job, i, j, rows, cols, c, c_row, c_col)    a statement: this tile of c has its final values and
  *                            is in L1 (bias, activation, residual)
+ *   GM_HOOK_ROWS_DONE(job, i, j, rows, cols, c, c_row, c_col)    the same for all tiles of a panel of rows, in L1 or
+ *                            L2; default: job->bias, then the function job->done per row, where there are any
  *   GM_HOOK_BLOCK_DONE(job, i, j, rows, cols, c, c_row, c_col)   the same for a finished block, in L2 or L3
- *                            (statistics, sums); default: the function job->done, if any, per row
+ *                            (statistics, sums)
  * After the text the hooks are undefined again; matmul_undef.h takes back the rest. */
 
 #if defined(GM_HOOK_LOAD_A)
@@ -50,7 +52,10 @@
 #  define GM_HOOK_TILE_DONE(job, i, j, rows, cols, c, c_row, c_col) ((void)0)
 #endif
 #ifndef GM_HOOK_BLOCK_DONE
-#  define GM_HOOK_BLOCK_DONE(job, i, j, rows, cols, c, c_row, c_col) MM(done)(job, i, j, rows, cols, c, c_row, c_col)
+#  define GM_HOOK_BLOCK_DONE(job, i, j, rows, cols, c, c_row, c_col) ((void)0)
+#endif
+#ifndef GM_HOOK_ROWS_DONE
+#  define GM_HOOK_ROWS_DONE(job, i, j, rows, cols, c, c_row, c_col) MM(finish)(job, i, j, rows, cols, c, c_row, c_col)
 #endif
 
 #define MM_NR (2 * MM_VN)
@@ -231,6 +236,23 @@ static void MM(pack_b)(const gm_mm_job *job, int64_t k0, int64_t kc, int64_t j0,
     }
 }
 
+/* ---- finished rows ---- */
+
+static void MM(add_bias)(const MM_T *bias, int64_t n, MM_T *c, int64_t c_col) {
+    int64_t j = 0;
+    for (; c_col == 1 && j + MM_VN <= n; j += MM_VN) MM_STORE(c + j, MM_LOAD(c + j) + MM_LOAD(bias + j));
+    for (; j < n; j++) c[j * c_col] += bias[j];
+}
+
+/* The default of GM_HOOK_ROWS_DONE. */
+GM_INLINE void MM(finish)(const gm_mm_job *job, int64_t i, int64_t j, int64_t rows, int64_t cols, MM_T *c,
+                          int64_t c_row, int64_t c_col) {
+    for (int64_t r = 0; job->bias && r < rows; r++)
+        MM(add_bias)((const MM_T *)job->bias + j, cols, c + r * c_row, c_col);
+    for (int64_t r = 0; job->done && r < rows; r++)
+        job->done(job->env, job->batch, i + r, j, cols, c + r * c_row, c_col);
+}
+
 /* ---- one chunk of k over a block of c ---- */
 
 typedef struct {
@@ -286,6 +308,7 @@ static void MM(tile_row)(const MM(step) *s, int64_t i, int64_t rows, MM(panel) a
         if (s->last)
             GM_HOOK_TILE_DONE(s->job, s->i0 + i, s->j0 + j, rows, MM_MIN(left, width), c, s->c_row, s->c_col);
     }
+    if (s->last) GM_HOOK_ROWS_DONE(s->job, s->i0 + i, s->j0, rows, s->cols, s->c + i * s->c_row, s->c_row, s->c_col);
 }
 
 static void MM(tiles_of_chunk)(const MM(step) *s) {
@@ -302,13 +325,6 @@ static void MM(tiles_of_chunk)(const MM(step) *s) {
 }
 
 /* ---- blocks of c ---- */
-
-/* The default of GM_HOOK_BLOCK_DONE. */
-GM_INLINE void MM(done)(const gm_mm_job *job, int64_t i, int64_t j, int64_t rows, int64_t cols, MM_T *c, int64_t c_row,
-                        int64_t c_col) {
-    if (!job->done) return;
-    for (int64_t r = 0; r < rows; r++) job->done(job->env, job->batch, i + r, j, cols, c + r * c_row, c_col);
-}
 
 /* The end of a later superblock: total += part. */
 static void MM(add_parts)(const MM(step) *s, MM_T *c) {
@@ -385,7 +401,10 @@ static void MM(block)(const gm_mm_job *job, int64_t i0, int64_t rows, int64_t j0
         MM(tiles_of_chunk)(&s);
         if (!first && (ends || (s.k0 + GM_MM_CHUNK) % GM_MM_SUPER == 0)) MM(add_parts)(&s, c);
     }
-    if (!s.last) GM_HOOK_TILE_DONE(job, i0, j0, rows, cols, c, job->c_row, job->c_col);
+    if (!s.last) {
+        GM_HOOK_TILE_DONE(job, i0, j0, rows, cols, c, job->c_row, job->c_col);
+        GM_HOOK_ROWS_DONE(job, i0, j0, rows, cols, c, job->c_row, job->c_col);
+    }
     GM_HOOK_BLOCK_DONE(job, i0, j0, rows, cols, c, job->c_row, job->c_col);
 }
 
@@ -404,6 +423,7 @@ static void MM(product)(const gm_mm_job *job, int64_t i0, int64_t i1, int64_t j0
 #undef GM_HOOK_LOAD_B
 #undef GM_HOOK_RESUME
 #undef GM_HOOK_TILE_DONE
+#undef GM_HOOK_ROWS_DONE
 #undef GM_HOOK_BLOCK_DONE
 #undef MM_TILE
 #undef MM_TILES

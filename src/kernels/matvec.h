@@ -96,7 +96,7 @@ static void MM(run_block)(MM(run) *s, MM_T *parts) {
         total.sums = parts;
         MM(run_add)(&total, c, job->c_row, job->c_col, true);
     }
-    MM(done)(job, s->i0, s->j0, s->rows, s->cols, c, job->c_row, job->c_col);
+    MM(finish)(job, s->i0, s->j0, s->rows, s->cols, c, job->c_row, job->c_col);
 }
 
 /* As the product of matmul_tile.h; for k > 0, few rows, and b with contiguous rows. */

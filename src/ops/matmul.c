@@ -99,9 +99,10 @@ static gm__gemm_args mm_args(const gm_tensor *x, const gm_tensor *y, gm_tensor *
                             .c = gm__data(out), .c_row = n, .c_col = 1 };
 }
 
-static bool mm_product(const gm_tensor *x, const gm_tensor *y, gm_tensor *out) {
+static bool mm_product(const gm_tensor *x, const gm_tensor *y, gm_tensor *out, gm_mm_done done, void *env) {
     gm__gemm_args g = mm_args(x, y, out);
     const gm_shape *s = &out->shape;
+    g.done = done, g.env = env;
     int64_t batch = 1, rows, row;
     for (int d = 0; d + 2 < s->n; d++) batch *= s->d[d];
     if (batch == 0 || batch * g.m * g.n == 0) return true;
@@ -126,15 +127,19 @@ static bool mm_product(const gm_tensor *x, const gm_tensor *y, gm_tensor *out) {
 static bool mm_product_wrapped(gm_tensor *x, gm_tensor *y, gm_tensor *out) {
     gm_dtype wide = gm__dtype(out->dtype)->bits > 32 ? GM_I64 : GM_I32;
     gm_tensor *a = gm_cast(x, wide), *b = gm_cast(y, wide), *c = gm_empty(out->shape, wide);
-    if (!a || !b || !c || !mm_product(a, b, c)) return false;
+    if (!a || !b || !c || !mm_product(a, b, c, NULL, NULL)) return false;
     gm__operand from = gm__operand_of(c), to = gm__operand_of(out);
     return gm__copy(&out->shape, &from, &to);
+}
+
+bool gm__matmul_run(const gm_op_args *a, gm_tensor *y, gm_mm_done done, void *env) {
+    return mm_product(a->in[0], a->in[1], y, done, env);
 }
 
 static bool mm_kernel(const gm_op_args *a, gm_tensor **out) {
     gm_dtype t = out[0]->dtype;
     bool direct = t == GM_F32 || t == GM_F64 || t == GM_I32 || t == GM_I64;
-    return direct ? mm_product(a->in[0], a->in[1], out[0]) : mm_product_wrapped(a->in[0], a->in[1], out[0]);
+    return direct ? mm_product(a->in[0], a->in[1], out[0], NULL, NULL) : mm_product_wrapped(a->in[0], a->in[1], out[0]);
 }
 
 static bool mm_grad(const gm_grad_args *a) {
@@ -254,26 +259,8 @@ static int32_t linear_infer(const gm_op_args *a, gm_spec *out) {
     return 1;
 }
 
-static void linear_bias_f32(void *env, int64_t batch, int64_t row, int64_t col, int64_t n, void *values,
-                            int64_t stride) {
-    const float *b = (const float *)env + col;
-    float *y = values;
-    (void)batch, (void)row;
-    if (stride == 1) for (int64_t i = 0; i < n; i++) y[i] += b[i];
-    else for (int64_t i = 0; i < n; i++) y[i * stride] += b[i];
-}
-
-static void linear_bias_f64(void *env, int64_t batch, int64_t row, int64_t col, int64_t n, void *values,
-                            int64_t stride) {
-    const double *b = (const double *)env + col;
-    double *y = values;
-    (void)batch, (void)row;
-    if (stride == 1) for (int64_t i = 0; i < n; i++) y[i] += b[i];
-    else for (int64_t i = 0; i < n; i++) y[i * stride] += b[i];
-}
-
-static bool linear_kernel(const gm_op_args *a, gm_tensor **out) {
-    gm_tensor *x = a->in[0], *w = a->in[1], *b = a->n_in > 2 ? a->in[2] : NULL, *y = out[0];
+bool gm__linear_run(const gm_op_args *a, gm_tensor *y, gm_mm_done done, void *env) {
+    gm_tensor *x = a->in[0], *w = a->in[1], *b = a->n_in > 2 ? a->in[2] : NULL;
     int64_t rows = 1, row = 0, in = w->shape.d[1], n = w->shape.d[0];
     if (b && !(b = gm_contiguous(b))) return false;
     if (!mm_even_rows(x, &rows, &row)) {
@@ -282,11 +269,12 @@ static bool linear_kernel(const gm_op_args *a, gm_tensor **out) {
     }
     gm__gemm_args g = { .m = rows, .n = n, .k = in, .a = gm__data(x), .a_row = row, .a_col = x->stride[x->shape.n - 1],
                         .b = gm__data(w), .b_row = w->stride[1], .b_col = w->stride[0], .c = gm__data(y), .c_row = n,
-                        .c_col = 1 };
+                        .c_col = 1, .bias = b ? gm__data(b) : NULL, .done = done, .env = env };
     g.m = n ? gm_shape_count(y->shape) / n : 0;
-    if (b) g.done = y->dtype == GM_F32 ? linear_bias_f32 : linear_bias_f64, g.env = gm__data(b);
     return mm_run(&g, y->dtype);
 }
+
+static bool linear_kernel(const gm_op_args *a, gm_tensor **out) { return gm__linear_run(a, out[0], NULL, NULL); }
 
 static bool linear_grad(const gm_grad_args *a) {
     gm_tensor *g = a->gout[0], *x = a->in[0], *w = a->in[1];

@@ -5,6 +5,7 @@
 #ifndef GM_OPS_OPS_H
 #define GM_OPS_OPS_H
 
+#include "../kernels/matmul_job.h"
 #include "../tensor/tensor.h"
 #include "gemel/op.h"
 #include "gemel/ops.h"
@@ -56,6 +57,11 @@ bool gm__broadcast_shapes(const char *op, gm_tensor *const *in, int n, gm_shape 
 gm_dtype gm__promote_tensors(gm_tensor *const *in, int n);
 /* True if some input of the full rank is channels-last and none is only row-major. */
 bool gm__prefers_channels_last(gm_tensor *const *in, int n, int rank);
+
+/* ---- matmul.c: the kernels of linear, and of matmul in f32 and f64, that tell of the rows that they finish ---- */
+
+bool gm__linear_run(const gm_op_args *a, gm_tensor *y, gm_mm_done done, void *env);
+bool gm__matmul_run(const gm_op_args *a, gm_tensor *y, gm_mm_done done, void *env);
 
 /* ---- rules that many operations share ---- */
 

@@ -282,6 +282,19 @@ static void hook(void) {
                     add_bias(bias, 0, i, j, 1, want + i * g.c_row + j * g.c_col, 1);
             g.c = c, g.done = add_bias, g.env = bias;
             CHECK(gm__gemm_f32(&g) && memcmp(c, want, (size_t)(m * n) * 4) == 0, "shape %d, turned %d", s, turned);
+            float twice[70];
+            for (int64_t j = 0; j < 70; j++) twice[j] = 0.75f * (float)j;
+            g.c = want, g.done = NULL; /* the bias comes first, then the hook */
+            CHECK(gm__gemm_f32(&g));
+            for (int64_t i = 0; i < m; i++)
+                for (int64_t j = 0; j < n; j++) {
+                    float *at = want + i * g.c_row + j * g.c_col;
+                    *at += twice[j];
+                    add_bias(bias, 0, i, j, 1, at, 1);
+                }
+            g.c = c, g.bias = twice, g.done = add_bias;
+            CHECK(gm__gemm_f32(&g) && memcmp(c, want, (size_t)(m * n) * 4) == 0, "bias, shape %d, turned %d", s,
+                  turned);
             free(a), free(b), free(c), free(want);
         }
 }
