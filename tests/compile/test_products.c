@@ -1,6 +1,6 @@
-/* Products with the operations behind them as one kernel: activations, residuals, repeated operands, results that others
- * use too, residuals whose memory could be the result's, batches, few rows, long sums, nothing at all; the bits of eager
- * mode, with 1 to 8 threads. */
+/* Products with the operations behind them as one kernel: activations, residuals, repeated operands, results that
+ * others use too, residuals whose memory could be the result's, batches, few rows, long sums, nothing at all; the bits
+ * of eager mode, with 1 to 8 threads. */
 #include "check.h"
 #include "gemel/gemel.h"
 
