@@ -162,19 +162,39 @@ static bool plan_make(gm__plan *p) {
     return true;
 }
 
+/* Without memory of its own yet. */
+static gm__plan *plan_begin(gm_graph *g) {
+    gm__plan *p = gm_object_new(&plan_type);
+    if (!p) return NULL;
+    p->graph = gm_retain(g);
+    pthread_mutex_init(&p->lock, NULL);
+    return plan_make(p) ? p : NULL;
+}
+
 gm__plan *gm__plan_plain(gm_graph *g) {
     if (!gm__graph_check(g, "plan")) return NULL;
     gm_scope s = gm_scope_open();
-    gm__plan *p = gm_object_new(&plan_type);
-    if (!p) return gm_return(&s, NULL);
-    p->graph = gm_retain(g);
-    pthread_mutex_init(&p->lock, NULL);
-    return gm_return(&s, plan_make(p) && gm__frames_begin(p) ? p : NULL);
+    gm__plan *p = plan_begin(g);
+    return gm_return(&s, p && gm__frames_begin(p) ? p : NULL);
+}
+
+/* All results of a chain are alive together, where they may have been one after the other: chains must not make the
+ * arena larger. If they do, only those of one result are left, or none. */
+static gm__plan *plan_in_strips(gm_graph *g) {
+    gm__plan *plain = plan_begin(g), *p;
+    int64_t most = GM__STRIPS_RESULTS;
+    for (; plain && most; most = most > 1 ? 1 : 0) {
+        gm_graph *made = gm__strips(g, most);
+        if (!made || made == g) return made ? plain : NULL;
+        p = plan_begin(made);
+        if (!p || p->stats.arena <= plain->stats.arena) return p;
+    }
+    return plain;
 }
 
 gm__plan *gm__plan_new(gm_graph *g) {
     if (!gm__graph_check(g, "plan")) return NULL;
     gm_scope s = gm_scope_open();
-    gm_graph *in_strips = gm__strips(g);
-    return gm_return(&s, in_strips ? gm__plan_plain(in_strips) : NULL);
+    gm__plan *p = plan_in_strips(g);
+    return gm_return(&s, p && gm__frames_begin(p) ? p : NULL);
 }

@@ -19,7 +19,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { STRIP_MAX_NODES = 24, STRIP_MAX_PORTS = 64, STRIP_MAX_WHOLE = 128 << 10,
+enum { STRIP_MAX_NODES = 24, STRIP_MAX_PORTS = GM__STRIPS_RESULTS, STRIP_MAX_WHOLE = 128 << 10,
        STRIP_FAR = 32 << 20 };
 
 /* ---- the node ---- */
@@ -328,7 +328,7 @@ static bool strip_make(strip_maker *m) {
 
 /* ---- the new graph ---- */
 
-typedef struct { gm__clusters c; bool *wanted; strip_chain **chain; strip_maker *maker; int64_t n; } strip_state;
+typedef struct { gm__clusters c; bool *wanted; strip_chain **chain; strip_maker *maker; int64_t n, most; } strip_state;
 
 static strip_chain *strip_new_chain(const strip_maker *m) {
     strip_chain *x = gm_object_new(&strip_type);
@@ -341,7 +341,7 @@ static strip_chain *strip_new_chain(const strip_maker *m) {
 
 /* The chain of a cluster, NULL if it is none, or after an error. */
 static strip_chain *strip_chain_of(strip_maker *m, const gm__clusters *c, int32_t cluster,
-                                   const gm__strip_limits *l) {
+                                   const gm__strip_limits *l, int64_t most) {
     *m = (strip_maker){ .c = c, .cluster = cluster, .n_members = c->count[cluster] };
     gm__clusters_members(c, cluster, m->member);
     m->batch = c->g->value[c->g->node[cluster].out].shape.d[0];
@@ -351,7 +351,7 @@ static strip_chain *strip_chain_of(strip_maker *m, const gm__clusters *c, int32_
     m->inner = gm__graph_new();
     m->cut = gm_alloc(bytes);
     m->whole = gm_alloc(bytes);
-    strip_chain *x = strip_make(m) ? strip_new_chain(m) : NULL;
+    strip_chain *x = strip_make(m) && m->n_out <= most ? strip_new_chain(m) : NULL;
     gm_free(m->cut);
     gm_free(m->whole);
     return x;
@@ -361,7 +361,7 @@ static strip_chain *strip_chain_of(strip_maker *m, const gm__clusters *c, int32_
 static bool strip_collect(strip_state *s, const gm__strip_limits *l) {
     for (int32_t i = 0; i < s->c.g->n_nodes && gm_ok(); i++) {
         if (s->c.group[i] != i || s->c.count[i] < 2) continue;
-        s->chain[i] = strip_chain_of(&s->maker[i], &s->c, i, l);
+        s->chain[i] = strip_chain_of(&s->maker[i], &s->c, i, l, s->most);
         s->wanted[i] = s->chain[i] != NULL;
         s->n += s->wanted[i];
         if (s->wanted[i]) gm__debug_graph("a chain, for a strip", s->chain[i]->inner);
@@ -385,10 +385,10 @@ static bool strip_write(void *env, gm__graph_copy *copy, int32_t cluster) {
     return gm_ok();
 }
 
-gm_graph *gm__strips(gm_graph *g) {
+gm_graph *gm__strips(gm_graph *g, int64_t most) {
     size_t nodes = (size_t)g->n_nodes + 1;
     gm__strip_limits limits = strip_limits();
-    strip_state s = { .n = 0 };
+    strip_state s = { .most = most };
     gm_graph *made = NULL;
     s.wanted = gm_alloc(nodes);
     s.chain = gm_alloc(nodes * sizeof *s.chain);

@@ -4,8 +4,10 @@
 
 #include "plan.h"
 
-/* g with chains of nodes as strips, each one node; g itself if there is none. NULL after an error. */
-gm_graph *gm__strips(gm_graph *g);
+/* g with chains of nodes as strips, each one node with `most` results or fewer; g itself if there is none. NULL after
+ * an error. */
+enum { GM__STRIPS_RESULTS = 64 };
+gm_graph *gm__strips(gm_graph *g, int64_t most);
 
 /* When strips pay: the least bytes of a value between two operations of a chain, and the bytes that a strip should
  * touch (0: from the size of the machine's caches); or the entries of a strip, whatever they cost. For tests. */

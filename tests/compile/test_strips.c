@@ -51,7 +51,7 @@ static int run_in_strips(gm_fn *f, gm_pack *in, gm_tensor **out, gm__strip_limit
     for (int64_t i = 0; i < gm_pack_count(in); i++) list[i] = gm_pack_at(in, i);
     gm__strips_limit(l);
     g = g ? gm__optimize(g) : NULL;
-    g = g ? gm__strips(g) : NULL;
+    g = g ? gm__strips(g, GM__STRIPS_RESULTS) : NULL;
     int chains = chains_of(g, &nodes);
     gm__plan *p = g ? gm__plan_plain(g) : NULL;
     gm__strips_limit((gm__strip_limits){ 0 });
