@@ -54,17 +54,20 @@ static bool set_up(side *s, const char *name, const char *path, bool compiled) {
 }
 
 static void answer_first(side *s, int n) {
-    double losses[MOST_LOSSES], begin = measure_seconds(CLOCK_MONOTONIC), first = 0, built = 0;
+    double losses[MOST_LOSSES], begin = measure_seconds(CLOCK_MONOTONIC), first = 0, built = 0, waited = 0;
     n = n > MOST_LOSSES ? MOST_LOSSES : n;
     for (int i = 0; i < n; i++) {
         losses[i] = take_step(s);
         double now = measure_seconds(CLOCK_MONOTONIC) - begin;
         if (i == 0) first = now;
-        if (i == 1) built = (s->compiled ? (void)gm_jit_wait(s->compiled) : (void)0,
-                             measure_seconds(CLOCK_MONOTONIC) - begin);
+        if (i != 1) continue;
+        if (s->compiled) gm_jit_wait(s->compiled);
+        built = measure_seconds(CLOCK_MONOTONIC) - begin, waited = built - now;
     }
-    printf("{\"first_s\": %.6f, \"built_s\": %.6f, \"built_programs\": %lld, \"losses\": [", first, built,
-           s->compiled ? (long long)gm_jit_statistics(s->compiled).built : 0);
+    gm_jit_stats t = s->compiled ? gm_jit_statistics(s->compiled) : (gm_jit_stats){ 0 };
+    printf("{\"first_s\": %.6f, \"built_s\": %.6f, \"waited_s\": %.6f, \"planned_s\": %.6f, \"kernels\": %lld, "
+           "\"built_programs\": %lld, \"losses\": [",
+           first, built, waited, t.seconds, (long long)t.last_kernels, (long long)t.built);
     for (int i = 0; i < n; i++) printf("%s%.9g", i ? ", " : "", losses[i]);
     printf("]}\n");
 }

@@ -223,6 +223,25 @@ def table(result):
     return "\n".join(out)
 
 
+def summary(results):
+    """A row per net: Gemel's two sides, the best mode of each peer, and the best peer over the better of Gemel's."""
+    out = ["| net | Gemel eager | compiled | PyTorch | JAX | TensorFlow | best peer / Gemel: median | least | CPU |",
+           "|---" * 9 + "|"]
+    for result in results:
+        rows = [(row, figures(row, result["steps"])) for row in result["rows"] if "samples" in row]
+        cells = [result["net"]]
+        for mode in ("eager", "compiled"):
+            cells.append("".join(f"{f['median']:.2f}" for row, f in rows if (row["peer"], row["mode"]) == ("gemel", mode)))
+        for peer in ("torch", "jax", "tensorflow"):
+            found = min(((f["median"], row["mode"]) for row, f in rows if row["peer"] == peer), default=None)
+            cells.append(f"{found[0]:.2f} ({found[1]})" if found else "")
+        for key in ("median", "least", "cpu"):
+            ours, theirs = (best(rows, key, lambda row: (row["peer"] == "gemel") == g) for g in (True, False))
+            cells.append(f"{theirs / ours:.2f}" if ours and theirs else "")
+        out.append("| " + " | ".join(cells) + " |")
+    return "\n".join(out)
+
+
 def machine(options):
     with open("/proc/cpuinfo", encoding="utf-8") as f:
         model = next((line.split(":")[1].strip() for line in f if line.startswith("model name")), platform.machine())
@@ -267,7 +286,7 @@ def write(results, options, about):
     head = (f"{about['cpu']}, {about['threads']} thread(s) each on CPUs {about['cpus']}, {about['rounds']} rounds, priority "
             f"{about['priority']}; load at the start {about['load'][0]:.1f}")
     with open(options.out + ".md", "w", encoding="utf-8") as f:
-        f.write("\n\n".join([head, *(table(r) for r in results)]) + "\n")
+        f.write("\n\n".join([head, summary(results), *(table(r) for r in results)]) + "\n")
 
 
 def main():
@@ -286,6 +305,7 @@ def main():
             print(table(results[-1]), flush=True)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    print(f"Milliseconds a step, medians; the best mode of each.\n{summary(results)}")
     print(f"{options.out}.json, {options.out}.md; {time.time() - begin:.0f} s")
     return 1 if any("failed" in row and row["peer"] == "gemel" for r in results for row in r["rows"]) else 0
 
