@@ -106,7 +106,7 @@ static int64_t exlayer_box(exlayer_plan *p, bool direct, bool all) {
 static bool exlayer_is_compact(const exlayer_plan *p) {
     int64_t lanes = p->batch * p->to[0] * exlayer_round((p->to[1] - 1) * p->cell[2] + p->to[2], 16);
     int64_t dense = exlayer_round(p->batch * exlayer_product(p->to), 16);
-    return dense * (p->wide + 8) < lanes * p->wide;
+    return dense * (p->wide + 24) < lanes * p->wide;
 }
 
 static bool exlayer_plan_work(gm__export *x, exlayer_plan *p, int32_t src, bool in_order, bool wide) {
@@ -115,7 +115,7 @@ static bool exlayer_plan_work(gm__export *x, exlayer_plan *p, int32_t src, bool 
     p->compact = exlayer_is_compact(p);
     lanes = p->compact ? p->batch * exlayer_product(p->to) : (p->to[1] - 1) * p->cell[2] + p->to[2];
     p->block = 65536 / p->wide / 32 * 32;
-    if (p->block > EXLAYER_BLOCK) p->block = EXLAYER_BLOCK;
+    if (p->block > EXLAYER_BLOCK >> p->compact) p->block = EXLAYER_BLOCK >> p->compact;
     if (p->block > exlayer_round(lanes, 32)) p->block = exlayer_round(lanes, 32);
     if (p->block < 64) p->block = lanes <= 32 ? 32 : 64;
     p->pitch = in_order ? p->w[0] : exlayer_round(len, 16) + (exlayer_round(len, 16) % 1024 ? 0 : 16);

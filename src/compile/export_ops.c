@@ -87,28 +87,42 @@ static bool ops_linear(gm__export *x, const gm__node *n) {
 
 /* ---- walks ---- */
 
-/* The constant walk%d of value v that reduces the dimensions in `mask`. Sizes of 1 are left out; at least one of each
- * kind stays. */
-static void ops_walk(gm__export *x, int number, int32_t v, int64_t mask) {
-    const gm_tensor *t = x->t[v];
-    int64_t size[2][GM_MAX_DIMS + 1] = { { 0 } }, step[2][GM_MAX_DIMS + 1] = { { 0 } };
-    int n[2] = { 0, 0 };
-    for (int d = 0; d < t->shape.n; d++) {
+/* Dimension d of the list goes on where the one before it ends, in all values. */
+static bool ops_goes_on(gm_tensor *const *t, int n, int before, int d) {
+    for (int i = 0; i < n; i++)
+        if (t[i]->stride[before] != t[i]->stride[d] * t[i]->shape.d[d]) return false;
+    return true;
+}
+
+/* The constants walkN_0 ... of values of one shape that reduce the dimensions in `mask`. Sizes of 1 are left out, and
+ * dimensions that all walk as one are one; at least one of each kind stays. */
+static void ops_walks(gm__export *x, const int32_t *v, int n_values, int64_t mask) {
+    gm_tensor *t[4];
+    int64_t size[2][GM_MAX_DIMS + 1], step[4][2][GM_MAX_DIMS + 1] = { { { 0 } } };
+    int n[2] = { 0, 0 }, last[2] = { -1, -1 };
+    for (int i = 0; i < n_values; i++) t[i] = x->t[v[i]];
+    for (int d = 0; d < t[0]->shape.n; d++) {
         int r = mask >> d & 1;
-        if (t->shape.d[d] == 1) continue;
-        size[r][n[r]] = t->shape.d[d], step[r][n[r]++] = t->stride[d];
+        if (t[0]->shape.d[d] == 1) continue;
+        bool on = last[r] >= 0 && ops_goes_on(t, n_values, last[r], d);
+        if (on) size[r][n[r] - 1] *= t[0]->shape.d[d];
+        else size[r][n[r]++] = t[0]->shape.d[d];
+        for (int i = 0; i < n_values; i++) step[i][r][n[r] - 1] = t[i]->stride[d];
+        last[r] = d;
     }
     for (int r = 0; r < 2; r++)
         if (!n[r]) size[r][0] = 1, n[r] = 1;
-    gm__builder_format(&x->once, "static const gm_walk walk%d_%d = { %d, %d", x->node, number, n[0], n[1]);
-    for (int r = 0; r < 2; r++)
-        for (int part = 0; part < 2; part++) {
+    for (int i = 0; i < n_values; i++) {
+        gm__builder_format(&x->once, "static const gm_walk walk%d_%d = { %d, %d", x->node, i, n[0], n[1]);
+        for (int part = 0; part < 4; part++) {
             gm__builder_add(&x->once, ", {");
-            for (int d = 0; d < n[r]; d++)
-                gm__builder_format(&x->once, d ? ", %" P : " %" P, part ? step[r][d] : size[r][d]);
+            for (int d = 0; d < n[part / 2]; d++)
+                gm__builder_format(&x->once, d ? ", %" P : " %" P,
+                                   part % 2 ? step[i][part / 2][d] : size[part / 2][d]);
             gm__builder_add(&x->once, " }");
         }
-    gm__builder_add(&x->once, " };\n");
+        gm__builder_add(&x->once, " };\n");
+    }
 }
 
 static bool ops_reduce(gm__export *x, const gm__node *n) {
@@ -122,7 +136,7 @@ static bool ops_reduce(gm__export *x, const gm__node *n) {
         if (mask >> d & 1) count *= t->shape.d[d];
     if (!k || !gm_shape_count(y->shape)) return k != NULL;
     if (y->dtype != t->dtype) return gm__export_refuse(x, "with a result of another type");
-    ops_walk(x, 0, n->in[0], mask);
+    ops_walks(x, n->in, 1, mask);
     gm__export_line(x, "reduce_%s(&walk%d_0, %d, %d, %" P ", %s, %s);", k, x->node, what,
                     last < 0 || (mask >> last & 1) ? 1 : 0, strcmp(op, "mean") ? (int64_t)0 : count, s.in[0], s.out[0]);
     return true;
@@ -133,7 +147,7 @@ static bool ops_argmax(gm__export *x, const gm__node *n) {
     const char *k = gm__export_kernel(x, n->in[0], ops_index);
     ops_names s = ops_name(x, n);
     if (!k || !gm_shape_count(x->t[n->out]->shape)) return k != NULL;
-    ops_walk(x, 0, n->in[0], (int64_t)1 << (t->shape.n - 1));
+    ops_walks(x, n->in, 1, (int64_t)1 << (t->shape.n - 1));
     gm__export_line(x, "argmax_%s(&walk%d_0, %d, %s, %s);", k, x->node, !strcmp(n->op->name, "argmin"), s.in[0],
                     s.out[0]);
     return true;
@@ -145,8 +159,7 @@ static bool ops_channel_sum(gm__export *x, const gm__node *n) {
     bool two = gm__export_in(n, 1) >= 0;
     ops_names s = ops_name(x, n);
     if (!k) return false;
-    ops_walk(x, 0, n->in[0], ~(int64_t)2);
-    if (two) ops_walk(x, 1, n->in[1], ~(int64_t)2);
+    ops_walks(x, n->in, two ? 2 : 1, ~(int64_t)2);
     gm__export_line(x, "channel_sum_%s(&walk%d_0, &walk%d_%d, %s, %s, %s);", k, x->node, x->node, two, s.in[0], s.in[1],
                     s.out[0]);
     return true;
@@ -163,10 +176,8 @@ static bool ops_batch_norm(gm__export *x, const gm__node *n) {
         if (v && (v->dtype != x->t[n->out]->dtype || (v->shape.d[0] > 1 && v->stride[0] != 1)))
             return gm__export_refuse(x, "with parameters of another type");
     }
-    ops_walk(x, 0, n->in[grad], ~(int64_t)2);
-    ops_walk(x, 1, grad ? n->in[0] : n->out, ~(int64_t)2);
+    ops_walks(x, (int32_t[]){ n->in[grad], grad ? n->in[0] : n->out, n->out }, grad ? 3 : 2, ~(int64_t)2);
     if (grad) {
-        ops_walk(x, 2, n->out, ~(int64_t)2);
         gm__export_line(x,
                         "batch_norm_grad_%s(&walk%d_0, &walk%d_1, &walk%d_2, %a, %d, %s, %s, %s, %s, %s, %s, %s, %s);",
                         k, x->node, x->node, x->node, gm__export_f64(n, "eps"), gm__export_in(n, 5) >= 0, s.in[0],

@@ -153,3 +153,13 @@ typedef struct {
     int64_t batch, channels, adaptive, exclude, divisor, in[3], out[3], kernel[3], stride[3], dilation[3], pad[3];
     int64_t pad_hi[3], x[5], y[5], z[5];
 } gm_pool;
+
+/* The results i < n of a row whose tap, at low + i * stride, is inside. */
+FN void gm_pool_meets(const gm_pool *g, int64_t low, int64_t n, int64_t *lo, int64_t *hi) {
+    const int64_t s = g->stride[2], left = g->in[2] - low;
+    *lo = 0, *hi = n;
+    if (low >= 0 && (n - 1) * s < left) return;
+    *lo = low < 0 ? (s - 1 - low) / s : 0;
+    *hi = left > 0 ? gm_least((left + s - 1) / s, n) : 0;
+    if (*lo > *hi) *lo = *hi;
+}
