@@ -139,7 +139,8 @@ FN void K(pool)(const gm_pool *g, int does, const T *x, const T *from, T *y, int
                 for (o[1] = 0; o[1] < g->out[1]; o[1]++)
                     for (o[2] = 0; o[2] < g->out[2]; o[2] += K(pool_block)) {
                         const int64_t *s = g->y, small = o[0] * s[2] + o[1] * s[3] + o[2] * s[4];
-                        K(pool_rows)(g, does, o, gm_least(g->out[2] - o[2], K(pool_block)), x + a * g->x[0] + c * g->x[1],
-                                     from, y, index, a * s[0] + c * s[1] + small, a * g->z[0] + c * g->z[1]);
+                        K(pool_rows)
+                        (g, does, o, gm_least(g->out[2] - o[2], K(pool_block)), x + a * g->x[0] + c * g->x[1], from, y,
+                         index, a * s[0] + c * s[1] + small, a * g->z[0] + c * g->z[1]);
                     }
 }
