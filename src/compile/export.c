@@ -394,8 +394,19 @@ static void export_name(const char *name, gm__export_plan *p) {
         p->upper[i] = (char)(p->name[i] >= 'a' && p->name[i] <= 'z' ? p->name[i] - 32 : p->name[i]);
 }
 
+/* What is written as the operations that define it. */
+static bool export_lowers(const gm_op *op) {
+    static const char *const names[] = { "attention", "attention_grad", "var", "recurrent" };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strcmp(op->name, names[i])) return true;
+    return false;
+}
+
 static bool export_run(gm_fn *f, gm_pack *in, gm__export_plan *p, int weights) {
     gm_graph *raw = gm_trace_graph(f, in), *g = gm__optimize(raw);
+    g = g ? gm__graph_lowered(g, export_lowers) : NULL;
+    g = g ? gm__pass_common(g) : NULL;
+    g = g ? gm__pass_dead(g) : NULL;
     gm_pack *flat = gm_pack_flatten(in);
     gm__export x;
     if (!g || !flat) return false;

@@ -211,6 +211,28 @@ static bool ops_row_norm(gm__export *x, const gm__node *n) {
     return true;
 }
 
+static bool ops_row_norm_grad(gm__export *x, const gm__node *n) {
+    static const int texts[] = { GM__C99_COMMON, GM__C99_SUM, GM__C99_NORM, -1 };
+    const gm_tensor *t = x->t[n->in[1]];
+    const char *k = gm__export_kernel(x, n->out, texts);
+    ops_names s = ops_name(x, n);
+    bool group = !strcmp(n->op->name, "group_norm_grad"), rms = !strcmp(n->op->name, "rms_norm_grad");
+    int64_t p = gm__export_i64(n, "n", 0), groups = 1, run = 1, each = 1, count = gm_shape_count(t->shape);
+    if (!k || !count) return k != NULL;
+    for (int i = 0; i < n->n_in; i++)
+        if (n->in[i] >= 0 && (!gm_is_contiguous(x->t[n->in[i]]) || x->t[n->in[i]]->dtype != t->dtype))
+            return gm__export_refuse(x, "of strided or mixed tensors");
+    if (!gm_is_contiguous(x->t[n->out])) return gm__export_refuse(x, "of strided rows");
+    for (int d = group ? 2 : t->shape.n - (int)p; d < t->shape.n; d++) each *= t->shape.d[d];
+    if (group) groups = p, run = each, each *= t->shape.d[1] / p;
+    gm__export_line(x, "row_norm_grad_%s(%d, %" P ", %" P ", %" P ", %" P ", %s, %s, %s, %s, %s, %s);", k, rms,
+                    count / each, each, groups, run, s.in[0], s.in[1], s.in[2], s.in[3], s.in[4], s.out[0]);
+    if (!group)
+        gm__export_line(x, "row_norm_columns_%s(%" P ", %" P ", %s, %s, %s, %s, %s, %s);", k, count / each, each,
+                        s.in[0], s.in[1], s.in[2], s.in[3], s.out[1], s.out[2]);
+    return true;
+}
+
 /* ---- softmax and losses ---- */
 
 static bool ops_softmax_any(gm__export *x, const gm__node *n) {
@@ -325,6 +347,8 @@ static const struct { const char *name; bool (*write)(gm__export *x, const gm__n
     { "max", ops_reduce }, { "min", ops_reduce }, { "argmax", ops_argmax }, { "argmin", ops_argmax },
     { "channel_sum", ops_channel_sum }, { "batch_norm", ops_batch_norm }, { "batch_norm_grad", ops_batch_norm },
     { "layer_norm", ops_row_norm }, { "rms_norm", ops_row_norm }, { "group_norm", ops_row_norm },
+    { "layer_norm_grad", ops_row_norm_grad }, { "rms_norm_grad", ops_row_norm_grad },
+    { "group_norm_grad", ops_row_norm_grad },
     { "softmax", ops_softmax_any }, { "log_softmax", ops_softmax_any }, { "softmax_grad", ops_softmax_any },
     { "log_softmax_grad", ops_softmax_any }, { "softmax_nll", ops_nll }, { "softmax_nll_grad", ops_nll },
     { "pick", ops_pick }, { "unpick", ops_pick }, { "index_select", ops_select }, { "embedding", ops_select },

@@ -104,6 +104,8 @@ bool gm__graph_add_left(gm_graph *g, int32_t of, int32_t value);
 /* raw.c: the same program as kernels want it: with the copies and casts that eager mode makes inside of calls, and
  * without operations that have no kernel. Owned by the scope. */
 gm_graph *gm__graph_raw(gm_graph *g);
+/* The same, where what `lowers` says is written as the operations that define it. */
+gm_graph *gm__graph_lowered(gm_graph *g, bool (*lowers)(const gm_op *op));
 
 /* True for an object that is a live graph: an attribute's, for one. */
 bool gm__is_graph(const void *object);

@@ -21,7 +21,8 @@ int gm__trace_raw(gm__trace *t, const gm_op *op, gm_tensor *const *in, int n_in,
     gm_tensor *ready[GM__WALK_MAX];
     if (n_in > GM__WALK_MAX) return gm_fail(GM_ERROR_UNSUPPORTED, "%s: %d inputs in a trace", op->name, n_in), -1;
     if (!gm__prepare_inputs(op, in, n_in, ready)) return -1;
-    int n = op->kernel ? gm__trace_record(t, op, ready, n_in, attrs, out) : raw_lowered(op, ready, n_in, attrs, out);
+    bool lowers = !op->kernel || (op->lower && t->lowers && t->lowers(op));
+    int n = lowers ? raw_lowered(op, ready, n_in, attrs, out) : gm__trace_record(t, op, ready, n_in, attrs, out);
     if (n < 0 || !gm__needs_narrowing(op, in, n_in)) return n;
     return gm__narrow_outputs(op, in, n_in, attrs, out, n) ? n : -1;
 }
@@ -68,12 +69,14 @@ static gm_graph *raw_run(gm__trace *t, const gm_graph *g, gm_tensor **in) {
     return ok ? t->graph : NULL;
 }
 
-gm_graph *gm__graph_raw(gm_graph *g) {
+gm_graph *gm__graph_raw(gm_graph *g) { return gm__graph_lowered(g, NULL); }
+
+gm_graph *gm__graph_lowered(gm_graph *g, bool (*lowers)(const gm_op *op)) {
     gm__trace t;
     gm_scope s = gm_scope_open();
     GM_NO_GRAD;
     gm_tensor **in = gm_alloc((size_t)(g->n_in + 1) * sizeof *in);
-    gm_graph *made = in && gm__trace_begin(&t) ? raw_run(&t, g, in) : NULL;
+    gm_graph *made = in && gm__trace_begin(&t) ? (t.lowers = lowers, raw_run(&t, g, in)) : NULL;
     if (in) gm__trace_end(&t);
     made = gm_return(&s, made);
     if (in) gm__trace_free(&t);

@@ -14,6 +14,7 @@ typedef struct gm__trace {
     uint64_t id;
     bool raw;          /* copies and casts that eager mode makes inside of a call are nodes (raw.c) */
     bool open;
+    bool (*lowers)(const gm_op *op); /* raw: what is recorded as its definition though it has a kernel; or NULL */
     /* The shapes of results that follow from values; NULL: there are no values. */
     bool (*shapes)(struct gm__trace *t, const gm_op *op, gm_tensor *const *in, int n_in, const void *attrs,
                    gm_spec *spec, int n_out);

@@ -31,7 +31,7 @@ static const builder builders[] = {
 };
 enum { N_BUILDERS = sizeof builders / sizeof *builders };
 
-/* Build NAME.c with every compiler and run it with `arguments`; how many times that worked. */
+/* Build NAME.c with these builders and run it with `arguments`; how many times that worked. */
 static int build_and_run(const char *name, const char *arguments, int least, int most) {
     int ran = 0;
     for (int i = least; i < most; i++) {
@@ -65,7 +65,7 @@ static gm_pack *forward(void *env, gm_pack *in) {
     return out;
 }
 
-static void net_case(const char *name, gm_module *net, gm_shape shape, int weights) {
+static void net_case(const char *name, gm_module *net, gm_shape shape, int weights, int least) {
     char in[64], expected[64], arguments[2048];
     gm_pack *pack = gm_pack_new();
     if (!has("cc")) return;
@@ -85,7 +85,7 @@ static void net_case(const char *name, gm_module *net, gm_shape shape, int weigh
     snprintf(arguments, sizeof arguments,
              "%s --selftest >/dev/null && %s/%s.run %s <%s/%s >%s/%s.out && cmp %s/%s.out %s/%s", with, dir, name, with,
              dir, in, dir, name, dir, name, dir, expected);
-    CHECK(build_and_run(name, arguments, 0, N_BUILDERS - 1) > 0);
+    CHECK(build_and_run(name, arguments, least, N_BUILDERS - 1) > 0);
     snprintf(arguments, sizeof arguments, "%s --selftest >/dev/null", with);
     build_and_run(name, arguments, N_BUILDERS - 1, N_BUILDERS);
 }
@@ -97,13 +97,13 @@ static gm_shape shape(int n, int64_t a, int64_t b, int64_t c, int64_t d) {
 static void test_nets(void) {
     GM_SCOPE(s);
     net_case("mlp", gm_sequential(gm_nn_linear(50, 33), gm_nn_relu(), gm_nn_linear(33, 7), gm_nn_gelu()),
-             shape(2, 5, 50, 0, 0), GM_EXPORT_EMBED);
+             shape(2, 5, 50, 0, 0), GM_EXPORT_EMBED, 0);
     net_case("lenet", gm_sequential(gm_nn_conv2d(1, 6, .kernel = 5, .padding = 2), gm_nn_tanh(), gm_nn_max_pool2d(2),
                                     gm_nn_conv2d(6, 9, .kernel = 5), gm_nn_relu(), gm_nn_avg_pool2d(2), gm_nn_flatten(),
-                                    gm_nn_linear(9 * 25, 10)), shape(4, 2, 1, 28, 28), GM_EXPORT_FILE);
+                                    gm_nn_linear(9 * 25, 10)), shape(4, 2, 1, 28, 28), GM_EXPORT_FILE, 0);
     net_case("normed", gm_sequential(gm_nn_conv2d(3, 8, .kernel = 3, .padding = 1, .stride = 2), gm_nn_batch_norm(8),
                                      gm_nn_relu(), gm_nn_conv2d(8, 8, .kernel = 3, .groups = 2), gm_nn_batch_norm(8),
-                                     gm_nn_flatten(), gm_nn_linear(8 * 36, 4)), shape(4, 2, 3, 16, 16), GM_EXPORT_AUTO);
+                                     gm_nn_flatten(), gm_nn_linear(8 * 36, 4)), shape(4, 2, 3, 16, 16), GM_EXPORT_AUTO, 1);
 }
 
 /* ---- training ---- */
@@ -121,7 +121,7 @@ static gm_pack *train_step(void *env, gm_pack *in) {
 }
 
 /* The losses of many steps: here one after the other, there from the state that was exported. */
-static void training_case(const char *name, training t, gm_shape s, int steps) {
+static void training_case(const char *name, training t, gm_shape s, int steps, int by) {
     char in[64], expected[64], arguments[2048];
     gm_pack *batch = gm_pack_new();
     if (!has("cc")) return;
@@ -140,11 +140,20 @@ static void training_case(const char *name, training t, gm_shape s, int steps) {
     }
     snprintf(arguments, sizeof arguments, "--selftest >/dev/null && %s/%s.run <%s/%s >%s/%s.out && cmp %s/%s.out %s/%s",
              dir, name, dir, in, dir, name, dir, name, dir, expected);
-    CHECK(build_and_run(name, arguments, 0, 2) > 0);
+    CHECK(build_and_run(name, arguments, by, by + 1) > 0);
 }
 
 static gm_module *small_mlp(void) {
     return gm_sequential(gm_nn_linear(20, 33), gm_nn_relu(), gm_nn_linear(33, 7));
+}
+
+static gm_module *small_transformer(void) {
+    gm_module *net = gm_sequential_list((gm_module *const[]){ GM_END });
+    gm_child(net, "0", gm_nn_transformer_encoder_layer(16, 2, .feedforward = 40, .dropout = GM_REAL(0)));
+    gm_child(net, "1", gm_nn_transformer_encoder_layer(16, 4, .feedforward = 24, .dropout = GM_REAL(0)));
+    gm_child(net, "flat", gm_nn_flatten());
+    gm_child(net, "head", gm_nn_linear(9 * 16, 7));
+    return net;
 }
 
 static void test_training(void) {
@@ -152,10 +161,16 @@ static void test_training(void) {
     gm_module *a = small_mlp(), *b = small_mlp();
     gm_module *c = gm_sequential(gm_nn_conv2d(1, 4, .kernel = 5), gm_nn_batch_norm(4), gm_nn_relu(),
                                  gm_nn_max_pool2d(2), gm_nn_flatten(), gm_nn_linear(4 * 16, 7));
-    training_case("adamw", (training){ a, gm_adamw(a, 1e-2) }, shape(2, 9, 20, 0, 0), 100);
+    training_case("adamw", (training){ a, gm_adamw(a, 1e-2) }, shape(2, 9, 20, 0, 0), 100, 0);
     training_case("sgd", (training){ b, gm_sgd(b, 1e-2, .momentum = 0.9, .weight_decay = 1e-4) },
-                  shape(2, 9, 20, 0, 0), 100);
-    training_case("convnet", (training){ c, gm_adam(c, 1e-3) }, shape(4, 3, 1, 12, 12), 20);
+                  shape(2, 9, 20, 0, 0), 100, 0);
+    gm_module *lenet = gm_zoo_new("lenet", shape(3, 1, 28, 28, 0), 7);
+    training_case("lenet_steps", (training){ lenet, gm_adamw(lenet, 1e-3) }, shape(4, 2, 1, 28, 28), 100, 1);
+    gm_module *resnet = gm_resnet18(.classes = 7, .small = 1, .width = 8);
+    training_case("resnet", (training){ resnet, gm_sgd(resnet, 1e-2, .momentum = 0.9) }, shape(4, 3, 3, 20, 20), 3, 1);
+    gm_module *transformer = small_transformer();
+    training_case("transformer", (training){ transformer, gm_adamw(transformer, 1e-3) }, shape(3, 3, 9, 16, 0), 3, 1);
+    training_case("convnet", (training){ c, gm_adam(c, 1e-3) }, shape(4, 3, 1, 12, 12), 20, 0);
 }
 
 /* ---- what is refused ---- */

@@ -24,7 +24,13 @@ for model in lenet lstm mlp resnet18 resnet50 vit_tiny; do
         expect 0 out 'C99 source' export "$file" --c "$work/$model.c99" --main --batch 2
         check 'cc -std=c99 -Wall -Wextra -Werror -pedantic -O1 "$work/$model.c99/model.c" -o "$work/$model.run" -lm'
         check '"$work/$model.run" --selftest | grep -q passed'
+        case $model in lstm) continue ;; esac
+        expect 0 out 'C99 source' export "$file" --c "$work/$model.step" --main --batch 3 --train-step --optimizer sgd
+        check 'cc -std=c99 -Wall -Wextra -Werror -pedantic -O1 "$work/$model.step/model.c" -o "$work/$model.run" -lm'
+        check '"$work/$model.run" --selftest | grep -q passed'
         ;;
     esac
 done
+expect 2 err 'is for --train-step' export "$work/mlp.safetensors" --c "$work/no" --lr 0.1
+expect 2 err 'is for --optimizer sgd' export "$work/mlp.safetensors" --c "$work/no" --train-step --momentum 0.5
 done_checking

@@ -145,3 +145,47 @@ FN void K(row_norm)(int rms, int64_t rows, int64_t n, int64_t groups, int64_t ru
         if (rstds) rstds[r] = rstd;
     }
 }
+
+/* dx = ((u - a) - h * b) * rstd, u = g * weight, a = sum(u) / n (RMS: none), b = sum(u * h) / n, rows as above. */
+FN void K(row_norm_grad)(int rms, int64_t rows, int64_t n, int64_t groups, int64_t run, const T *g, const T *x,
+                         const T *means, const T *rstds, const T *weight, T *dx) {
+    for (int64_t r = 0; r < rows; r++, x += n, g += n, dx += n) {
+        K(lanes) s = { { 0 }, { 0 }, { 0 }, 0 };
+        const int64_t first = r % groups * (n / run);
+        const T m = means[r], rstd = rstds[r];
+        T a = 0;
+        for (int64_t i = 0; i < n; i++) dx[i] = weight ? g[i] * weight[first + i / run] : g[i];
+        if (!rms) a = K(row_sum)(1, n, dx, 1) / (T)n;
+        for (int64_t i = 0; i < n; i++) K(lanes_add)(&s, dx[i] * ((x[i] - m) * rstd));
+        const T b = K(lanes_end)(&s) / (T)n;
+        for (int64_t i = 0; i < n; i++) {
+            const T h = rms ? x[i] * rstd : (x[i] - m) * rstd, u = rms ? dx[i] : dx[i] - a;
+            dx[i] = (u - h * b) * rstd;
+        }
+    }
+}
+
+/* Chains over the rows of g * h and of g, 64 columns at a time. */
+FN void K(row_norm_columns)(int64_t rows, int64_t n, const T *g, const T *x, const T *means, const T *rstds,
+                            T *dweight, T *dbias) {
+    T acc[2][64], part[2][64], total[2][64];
+    for (int64_t c = 0; c < n; c += 64) {
+        const int64_t m = gm_least(64, n - c);
+        for (int i = 0; i < 2; i++)
+            for (int64_t j = 0; j < 64; j++) acc[i][j] = part[i][j] = total[i][j] = 0;
+        for (int64_t r = 0; r < rows; r++) {
+            const T *from = x + r * n + c, *by = g + r * n + c, mean = means[r], rstd = rstds[r];
+            for (int64_t j = 0; j < m; j++) {
+                acc[0][j] = FMA(by[j], (from[j] - mean) * rstd, acc[0][j]);
+                acc[1][j] += by[j];
+            }
+            if ((r + 1) % GM_CHUNK && r + 1 < rows) continue;
+            for (int i = 0; i < 2; i++)
+                for (int64_t j = 0; j < m; j++) {
+                    part[i][j] += acc[i][j], acc[i][j] = 0;
+                    if ((r + 1) % GM_SUPER == 0 || r + 1 == rows) total[i][j] += part[i][j], part[i][j] = 0;
+                }
+        }
+        for (int64_t j = 0; j < m; j++) dweight[c + j] = total[0][j], dbias[c + j] = total[1][j];
+    }
+}
