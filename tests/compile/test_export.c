@@ -101,9 +101,11 @@ static void test_nets(void) {
     net_case("lenet", gm_sequential(gm_nn_conv2d(1, 6, .kernel = 5, .padding = 2), gm_nn_tanh(), gm_nn_max_pool2d(2),
                                     gm_nn_conv2d(6, 9, .kernel = 5), gm_nn_relu(), gm_nn_avg_pool2d(2), gm_nn_flatten(),
                                     gm_nn_linear(9 * 25, 10)), shape(4, 2, 1, 28, 28), GM_EXPORT_FILE, 0);
-    net_case("normed", gm_sequential(gm_nn_conv2d(3, 8, .kernel = 3, .padding = 1, .stride = 2), gm_nn_batch_norm(8),
-                                     gm_nn_relu(), gm_nn_conv2d(8, 8, .kernel = 3, .groups = 2), gm_nn_batch_norm(8),
-                                     gm_nn_flatten(), gm_nn_linear(8 * 36, 4)), shape(4, 2, 3, 16, 16), GM_EXPORT_AUTO, 1);
+    net_case("normed",
+             gm_sequential(gm_nn_conv2d(3, 8, .kernel = 3, .padding = 1, .stride = 2), gm_nn_batch_norm(8),
+                           gm_nn_relu(), gm_nn_conv2d(8, 8, .kernel = 3, .groups = 2), gm_nn_batch_norm(8),
+                           gm_nn_flatten(), gm_nn_linear(8 * 36, 4)),
+             shape(4, 2, 3, 16, 16), GM_EXPORT_AUTO, 1);
 }
 
 /* ---- training ---- */

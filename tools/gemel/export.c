@@ -97,7 +97,8 @@ static int export_run(cli_args *args) {
     if (step)
         gm_pack_set(in, "label", gm_remainder(gm_arange(0, (double)batch, 1, GM_I64), gm_scalar(file.classes, GM_I64)));
     gm_fn *f = step ? gm_functionp(export_step, &trainer, NULL) : gm_functionp(export_forward, file.net, NULL);
-    bool ok = gm_export_c(f, in, dir, .name = cli_text(args, "name", "model"), .weights = weights, .main = cli_on(args, "main"));
+    bool ok = gm_export_c(f, in, dir, .name = cli_text(args, "name", "model"), .weights = weights,
+                          .main = cli_on(args, "main"));
     if (!ok) return CLI_FAILURE;
     printf("%s: C99 source, see its README.md\n", dir);
     return CLI_OK;
