@@ -24,3 +24,12 @@ endmacro()
 gemel_optional(ZLIB ZLIB ZLIB::ZLIB -lz)
 gemel_optional(JPEG JPEG JPEG::JPEG -ljpeg)
 gemel_optional(PNG PNG PNG::PNG -lpng)
+
+# OpenCL needs its headers only: the loader is opened when a program asks for a device.
+find_path(OPENCL_INCLUDE_DIR CL/cl.h)
+mark_as_advanced(OPENCL_INCLUDE_DIR)
+if(GEMEL_OPENCL AND OPENCL_INCLUDE_DIR)
+  list(APPEND GEMEL_DEFINITIONS GM_HAVE_OPENCL)
+else()
+  message(STATUS "left out: OPENCL")
+endif()

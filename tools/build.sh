@@ -47,6 +47,7 @@ with_cc() {
     probe JPEG '#include <stdio.h>
 #include <jpeglib.h>' -ljpeg
     probe PNG '#include <png.h>' -lpng
+    probe OPENCL '#include <CL/cl.h>' -ldl
     echo "CMake not found: compiling src/all.c"
     # shellcheck disable=SC2086
     $cc $flags -Iinclude -Isrc src/all.c tools/gemel/*.c -o "$build/gemel" $libraries

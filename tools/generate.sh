@@ -5,6 +5,7 @@
 #   src/ops/list.h  GM_OP(name) for every operation record, sorted by name
 #   src/compile/prelude.inc  the scalar functions as text, for emitted code: without comments
 #   src/compile/c99.inc      the kernels of exported programs, likewise
+#   src/device/kernels.inc   the kernels of devices, likewise
 #
 # A file is touched only where its content changes, so running this costs no rebuild.
 #   sh tools/generate.sh           write them
@@ -105,6 +106,16 @@ END
     echo "};"
 }
 
+# The kernels of devices, in the order of the enum in src/device/kernels.c.
+devices() {
+    cat <<'END'
+/* kernels.inc: the kernels of devices (src/device/text) as text. Written by tools/generate.sh. */
+static const char *const kernels_text[] = {
+END
+    for name in reduce matmul softmax conv; do strings "src/device/text/$name.h"; done
+    echo "};"
+}
+
 settle() { # settle FILE: FILE is what "$work/new" says, or is said to be stale
     if cmp -s "$work/new" "$1"; then return; fi
     if [ -n "$check" ]; then
@@ -125,4 +136,6 @@ prelude >"$work/new"
 settle src/compile/prelude.inc
 kernels >"$work/new"
 settle src/compile/c99.inc
+devices >"$work/new"
+settle src/device/kernels.inc
 exit $stale

@@ -12,9 +12,10 @@ set -eu
 
 packages_of() {
     case $1 in
-    build) echo gcc libc6-dev make cmake ninja-build pkg-config zlib1g-dev libjpeg62-turbo-dev libpng-dev ;;
+    build) echo gcc libc6-dev make cmake ninja-build pkg-config zlib1g-dev libjpeg62-turbo-dev libpng-dev \
+        opencl-headers ;;
     demo) echo "$(packages_of build)" dataset-fashion-mnist ;;
-    test) echo "$(packages_of demo)" python3 python3-venv ca-certificates ;;
+    test) echo "$(packages_of demo)" python3 python3-venv ca-certificates ocl-icd-libopencl1 pocl-opencl-icd ;;
     ci) echo "$(packages_of test)" g++ clang libclang-rt-14-dev qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross \
         abigail-tools gdb ;;
     bench) echo "$(packages_of demo)" libdnnl-dev libopenblas-dev ;;

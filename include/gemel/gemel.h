@@ -5,6 +5,7 @@
 #include "autograd.h"
 #include "base.h"
 #include "data.h"
+#include "device.h"
 #include "export.h"
 #include "extend.h"
 #include "formats.h"

@@ -24,6 +24,11 @@ static const struct { const char *name; bool present; } about_features[] = {
 #else
     { "libpng", false },
 #endif
+#ifdef GM_HAVE_OPENCL
+    { "opencl", true },
+#else
+    { "opencl", false },
+#endif
 };
 
 bool gm_feature(int index, const char **name, bool *present) {

@@ -61,12 +61,21 @@ static gm_dtype emit_domain(const gm_graph *g, const gm__node *n) {
     return out == GM_BOOL ? found : GM_NO_DTYPE;
 }
 
-bool gm__emit_may(const gm_graph *g, const gm__node *n) {
+/* Without doubles: floats, and functions of them that need none. */
+static bool emit_is_narrow(const gm__target *target, const gm_graph *g, const gm__node *n) {
+    const gm__ew *e = emit_is_cast(n) ? NULL : n->op->extra;
+    for (int i = 0; i < n->n_in; i++)
+        if (g->value[n->in[i]].dtype == GM_F64) return false;
+    return emit_domain(g, n) == GM_F32 && (!e || gm__target_scalars(NULL, target, e->expression));
+}
+
+bool gm__emit_may(const gm__target *target, const gm_graph *g, const gm__node *n) {
     bool cast = emit_is_cast(n);
     if (!(n->op->flags & GM_OP_ELEMENTWISE) && !cast) return false;
     for (int i = 0; i < n->n_in; i++)
         if (!emit_type_of(g->value[n->in[i]].dtype)) return false;
-    return emit_domain(g, n) && (!cast || emit_is_float(g->value[n->out].dtype));
+    if (!emit_domain(g, n) || (cast && !emit_is_float(g->value[n->out].dtype))) return false;
+    return target->doubles || emit_is_narrow(target, g, n);
 }
 
 double gm__emit_cost(const gm__node *n) {
@@ -114,11 +123,13 @@ static void emit_ops(gm__builder *t, const gm__group *groups, int64_t n, gm_dtyp
 }
 
 void gm__emit_prelude(gm__builder *t, const gm__target *target, const gm__group *groups, int64_t n) {
-    if (!target->selects) gm__builder_add(t, prelude_text[0]);
-    gm__target_open(t, target);
-    for (size_t i = 1; i < sizeof prelude_text / sizeof *prelude_text; i++) gm__builder_add(t, prelude_text[i]);
+    if (!target->selects) {
+        gm__builder_add(t, prelude_text[0]);
+        gm__target_open(t, target);
+        for (size_t i = 1; i < sizeof prelude_text / sizeof *prelude_text; i++) gm__builder_add(t, prelude_text[i]);
+    }
     emit_ops(t, groups, n, GM_F32);
-    emit_ops(t, groups, n, GM_F64);
+    if (target->doubles) emit_ops(t, groups, n, GM_F64);
 }
 
 /* ---- a group ---- */

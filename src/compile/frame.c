@@ -355,3 +355,29 @@ bool gm__plan_run(gm__plan *p, gm_tensor *const *in, gm_tensor **out) {
     uint64_t seed = 0, first = gm__take_draws(p->graph->n_draws, &seed);
     return gm__plan_run_at(p, in, out, seed, first, NULL);
 }
+
+/* ---- by somebody else ---- */
+
+gm__frame *gm__frame_take(gm__plan *p) { return frame_take(p); }
+void gm__frame_give(gm__plan *p, gm__frame *f) { frame_give(p, f); }
+
+bool gm__frame_call_at(const gm__frame *f, int64_t i, uint64_t seed, uint64_t first) {
+    gm__cut none = { .at = 0 };
+    gm_scope s = gm_scope_open();
+    bool ok = frame_run_call(&f->call[i], seed, first, &none.shape);
+    gm_scope_close(&s);
+    return ok;
+}
+
+bool gm__plan_run_by(gm__plan *p, gm_tensor *const *in, gm_tensor **out, const gm__runner *r, uint64_t seed,
+                     uint64_t first) {
+    GM_NO_GRAD;
+    if (!frame_lock_states(p->states)) return false;
+    gm__frame *f = frame_take(p);
+    bool ok = f && frame_take_arena(p, f) && frame_bind_inputs(p, f, in) && frame_make_outputs(p, f, out) &&
+              r->run(p, f, r->env, seed, first) && frame_finish(p, f, out);
+    frame_give(p, f);
+    frame_unlock_states(p->states);
+    if (!ok && gm_ok()) gm_fail(GM_ERROR_STATE, "plan: a shape that follows from values is another one now");
+    return ok && gm_ok();
+}

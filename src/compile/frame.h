@@ -52,6 +52,19 @@ static inline bool gm__plan_is_own(const gm_graph *g, int32_t v) {
 }
 int64_t gm__plan_bytes(const gm__value *v);
 
+/* Who runs the calls of a plan: false after an error. Each call, number i, by gm__frame_call_at, or by whatever else
+ * leaves its results in the memory of the frame's tensors. */
+typedef struct {
+    bool (*run)(const gm__plan *p, gm__frame *f, void *env, uint64_t seed, uint64_t first);
+    void *env;
+} gm__runner;
+bool gm__plan_run_by(gm__plan *p, gm_tensor *const *in, gm_tensor **out, const gm__runner *r, uint64_t seed,
+                     uint64_t first);
+bool gm__frame_call_at(const gm__frame *f, int64_t i, uint64_t seed, uint64_t first);
+/* A frame that is not in use; NULL after an error. Given back by its taker. */
+gm__frame *gm__frame_take(gm__plan *p);
+void gm__frame_give(gm__plan *p, gm__frame *f);
+
 /* The first frame, and which state a run writes. */
 bool gm__frames_begin(gm__plan *p);
 void gm__frames_free(gm__plan *p);

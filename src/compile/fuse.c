@@ -75,11 +75,11 @@ static void fuse_try(gm__clusters *c, const gm__fuse_wish *wish, int32_t at, int
 static void fuse_groups(gm__clusters *c, const gm__fuse_wish *wish) {
     const gm_graph *g = c->g;
     for (int32_t i = 0; i < g->n_nodes; i++) {
-        bool may = gm__emit_may(g, &g->node[i]);
+        bool may = gm__emit_may(wish->target, g, &g->node[i]);
         for (int k = 0; may && k < g->node[i].n_in; k++) {
             const gm__value *v = &g->value[g->node[i].in[k]];
             const gm__node *from = v->kind == GM__VALUE_NODE ? &g->node[v->from] : NULL;
-            if (from && (gm__emit_may(g, from) || (wish->heads && fuse_is_head(g, from))))
+            if (from && (gm__emit_may(wish->target, g, from) || (wish->heads && fuse_is_head(g, from))))
                 fuse_try(c, wish, i, v->from);
         }
     }
@@ -283,7 +283,7 @@ static bool fuse_write(void *env, gm__graph_copy *copy, int32_t cluster) {
 static void fuse_collect(fuse_state *f) {
     for (int32_t i = 0; i < f->c.g->n_nodes; i++) {
         bool one = f->c.group[i] == i && f->c.count[i] >= f->wish->least;
-        if (!one || (f->c.count[i] == 1 && !gm__emit_may(f->c.g, &f->c.g->node[i]))) continue;
+        if (!one || (f->c.count[i] == 1 && !gm__emit_may(f->wish->target, f->c.g, &f->c.g->node[i]))) continue;
         f->wanted[i] = fuse_describe(&f->c, i, &f->groups[f->n]);
         if (f->wanted[i]) f->of[i] = (int32_t)f->n++;
         else gm__clusters_dissolve(&f->c, i);

@@ -64,8 +64,8 @@ typedef struct {
 } gm__group;
 
 /* Whether node n can be a member. */
-bool gm__emit_may(const gm_graph *g, const gm__node *n);
-/* The text of everything that functions of groups use. */
+bool gm__emit_may(const gm__target *target, const gm_graph *g, const gm__node *n);
+/* The text of everything that functions of groups use; but for the scalar functions, where the target selects. */
 void gm__emit_prelude(gm__builder *t, const gm__target *target, const gm__group *groups, int64_t n);
 /* The scalar functions (src/math) as text, piece by piece; NULL past the end. */
 const char *gm__emit_text(size_t i);

@@ -18,9 +18,12 @@ typedef struct {
     bool doubles; /* there are doubles */
 } gm__target;
 
-extern const gm__target gm__target_c;
+extern const gm__target gm__target_c, gm__target_opencl;
 
 /* What comes before all functions. */
 void gm__target_open(gm__builder *t, const gm__target *target);
+/* scalars.c: the scalar functions (src/math) that `text` uses, and those that they use. False if the target lacks the
+ * doubles that they or the text compute with, and after a MEMORY error. t: NULL to ask only. */
+bool gm__target_scalars(gm__builder *t, const gm__target *target, const char *text);
 
 #endif

@@ -8,6 +8,8 @@
 
 /* A scalar function that is too long to be worth copying into every caller. */
 #define GM_OUTLINE static __attribute__((noinline, unused))
+/* A table of constants, outside of functions. */
+#define GM_CONSTANTS static const __attribute__((unused))
 
 GM_INLINE uint32_t GM_K(bits_f32)(float x) {
     union { float f; uint32_t u; } v = { x };

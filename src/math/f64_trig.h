@@ -8,17 +8,19 @@
 #define gm__pio2_h 0x1.921fb54442d18p0
 #define gm__pio2_l 0x1.1a62633145c07p-54
 
+/* 2 / pi: what lies behind the point, 32 bits a word, after 64 zeros */
+GM_CONSTANTS uint32_t GM_K(two_over_pi_words)[40] = {
+    0, 0, 0xa2f9836eu, 0x4e441529u, 0xfc2757d1u, 0xf534ddc0u, 0xdb629599u, 0x3c439041u, 0xfe5163abu, 0xdebbc561u,
+    0xb7246e3au, 0x424dd2e0u, 0x06492eeau, 0x09d1921cu, 0xfe1deb1cu, 0xb129a73eu, 0xe88235f5u, 0x2ebb4484u,
+    0xe99c7026u, 0xb45f7e41u, 0x3991d639u, 0x835339f4u, 0x9c845f8bu, 0xbdf9283bu, 0x1ff897ffu, 0xde05980fu,
+    0xef2f118bu, 0x5a0a6d1fu, 0x6d367ecfu, 0x27cb09b7u, 0x4f463f66u, 0x9e5fea2du, 0x7527bac7u, 0xebe5f17bu,
+    0x3d0739f7u, 0x8a5292eau, 0x6bfb5fb1u, 0x1f8d5d08u, 0x56033046u, 0xfc7b6babu };
+
 /* 192 bits of 2/pi from bit `at` on, most significant word first; two words of zeros lie before the point */
 GM_INLINE void GM_K(two_over_pi)(int at, uint32_t w[6]) {
-    static const uint32_t bits[40] = {
-        0, 0, 0xa2f9836eu, 0x4e441529u, 0xfc2757d1u, 0xf534ddc0u, 0xdb629599u, 0x3c439041u, 0xfe5163abu, 0xdebbc561u,
-        0xb7246e3au, 0x424dd2e0u, 0x06492eeau, 0x09d1921cu, 0xfe1deb1cu, 0xb129a73eu, 0xe88235f5u, 0x2ebb4484u,
-        0xe99c7026u, 0xb45f7e41u, 0x3991d639u, 0x835339f4u, 0x9c845f8bu, 0xbdf9283bu, 0x1ff897ffu, 0xde05980fu,
-        0xef2f118bu, 0x5a0a6d1fu, 0x6d367ecfu, 0x27cb09b7u, 0x4f463f66u, 0x9e5fea2du, 0x7527bac7u, 0xebe5f17bu,
-        0x3d0739f7u, 0x8a5292eau, 0x6bfb5fb1u, 0x1f8d5d08u, 0x56033046u, 0xfc7b6babu };
-    const uint32_t *p = bits + (at >> 5);
     for (int i = 0; i < 6; i++) {
-        uint64_t two = ((uint64_t)p[i] << 32) | p[i + 1];
+        uint64_t two =
+            ((uint64_t)GM_K(two_over_pi_words)[(at >> 5) + i] << 32) | GM_K(two_over_pi_words)[(at >> 5) + i + 1];
         w[i] = (uint32_t)(two >> (32 - (at & 31)));
     }
 }

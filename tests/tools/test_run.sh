@@ -39,13 +39,29 @@ for model in lenet lstm mlp resnet18 vit_tiny; do
 done
 
 file=$work/lenet.safetensors
-expect 0 err 'null device: [0-9]* kernels, [0-9]* bytes of arena, nothing computed' \
+expect 0 err 'null device: [0-9]* kernels, [0-9]* operations for the CPU, [0-9]* bytes of memory, nothing computed' \
     run "$file" --input "x=$work/five.npy" --output-dir "$work/null" --device null
 check '[ "$(tail -c 200 "$work/null/y.npy" | tr -d "\000" | wc -c)" = 0 ]'
 expect 0 out 'y.npy: f32\[5, 10\]' run "$file" --input "x=$work/double.npy" --output-dir "$work/new"
 expect 0 out 'y.npy' run "$file" --device cpu --input "x=$work/five.npy" --output-dir "$work/eager"
 
-expect 1 err 'no OpenCL' run "$file" --input "x=$work/five.npy" --output-dir "$work/new" --device opencl
+# Without a driver, and on a device that is not there; then with what the machine has.
+export OCL_ICD_VENDORS="$work/none"
+expect 1 err 'opencl: .*pocl-opencl-icd' run "$file" --input "x=$work/five.npy" --output-dir "$work/new" --device opencl
+unset OCL_ICD_VENDORS
+expect 1 err 'opencl: ' run "$file" --input "x=$work/five.npy" --output-dir "$work/new" --device opencl:99
+if "$GEMEL" run "$file" --input "x=$work/one.npy" --output-dir "$work/new" --device opencl >/dev/null 2>"$work/why"; then
+    for flag in "" --compile; do
+        for n in one five; do
+            expect 0 out 'y.npy: f32' run "$file" --input "x=$work/$n.npy" --output-dir "$work/eager"
+            expect 0 err 'opencl device: [1-9][0-9]* kernels, 0 operations for the CPU' \
+                run "$file" --input "x=$work/$n.npy" --output-dir "$work/opencl" --device opencl $flag
+            check 'cmp -s "$work/eager/y.npy" "$work/opencl/y.npy"'
+        done
+    done
+else
+    echo "SKIPPED: no OpenCL device: $(cat "$work/why")"
+fi
 expect 1 err 'input "x" is f32\[5, 3, 32, 31\], f32\[B, 3, 32, 32\] is wanted' \
     run "$file" --input "x=$work/narrow.npy" --output-dir "$work/new"
 expect 1 err 'input "x" is i32' run "$file" --input "x=$work/whole.npy" --output-dir "$work/new"

@@ -12,11 +12,12 @@ static const cli_flag run_flags[] = {
     { "input", "NAME=FILE", "an input's values, an .npy file; once for each input" },
     { "output-dir", "DIR", "where to write NAME.npy for each output" },
     { "compile", NULL, "run it as one compiled program; same bits" },
-    { "device", "NAME", "cpu (default), or null: plan the program, compute nothing, outputs are zeros" },
+    { "device", "NAME",
+      "cpu (default); opencl, or opencl:1 for the second device; null: compute nothing, outputs are zeros" },
     { 0 },
 };
 
-enum { RUN_CPU, RUN_NULL, RUN_OPENCL, RUN_INPUTS = 256 };
+enum { RUN_INPUTS = 256 };
 
 static void shape_text(const gm_graph_port *p, char *text, size_t bytes) {
     size_t n = (size_t)snprintf(text, bytes, "%s[", gm_dtype_name(p->dtype));
@@ -74,20 +75,24 @@ static gm_pack *read_inputs(const cli_args *args, const gm_graph *g, int *code) 
     return in;
 }
 
-/* The outputs of a device that computes nothing. */
-static gm_pack *plan_only(gm_graph *g, gm_pack *in) {
-    gm_plan_info info;
-    gm_graph_port p;
-    gm_graph *now = gm_graph_for(g, in);
-    gm_pack *out = gm_pack_new();
-    if (!now || !gm_graph_plan(now, &info)) return NULL;
-    for (int64_t i = 0; gm_graph_output(now, i, &p); i++) {
-        for (int k = 0; k < p.shape.n; k++)
-            if (p.shape.d[k] < 0) p.shape.d[k] = 0;
-        gm_pack_set(out, p.name, gm_zeros(p.shape, p.dtype));
-    }
-    fprintf(stderr, "null device: %lld kernels, %lld bytes of arena, nothing computed: outputs are zeros\n",
-            (long long)info.kernels, (long long)info.arena_bytes);
+/* The name that --device gives; NULL with args->bad set. */
+static const char *device_name(cli_args *args) {
+    static const char *const devices[] = { "cpu", "null", "opencl", NULL };
+    const char *text = cli_text(args, "device", "cpu");
+    if (!strncmp(text, "opencl:", 7) && text[7] && !text[7 + strspn(text + 7, "0123456789")]) return text;
+    int choice = cli_choice(args, "device", devices, 0);
+    return choice < 0 ? NULL : devices[choice];
+}
+
+/* One run on a device other than the CPU, and what it was. */
+static gm_pack *run_on(gm_graph *g, gm_pack *in, const char *device, bool compiled) {
+    gm_fn *f = gm_graph_on(g, device, .no_fusion = !compiled);
+    gm_pack *out = gm_call_pack(f, in);
+    gm_device_stats s = f ? gm_device_statistics(f) : (gm_device_stats){ 0 };
+    if (out)
+        fprintf(stderr, "%s device: %lld kernels, %lld operations for the CPU, %lld bytes of memory%s\n", device,
+                (long long)s.kernels, (long long)s.cpu_calls, (long long)s.device_bytes,
+                strcmp(device, "null") ? "" : ", nothing computed: outputs are zeros");
     return out;
 }
 
@@ -112,18 +117,17 @@ static bool write_outputs(const gm_pack *out, const char *dir) {
 }
 
 static int run_run(cli_args *args) {
-    static const char *const devices[] = { "cpu", "null", "opencl", NULL };
-    int device = cli_choice(args, "device", devices, RUN_CPU), code = CLI_FAILURE;
+    const char *device = device_name(args);
+    int code = CLI_FAILURE;
     const char *dir = cli_text(args, "output-dir", NULL);
     if (args->bad) return CLI_USAGE;
     if (!dir) return cli_usage(args, "--output-dir is missing");
-    if (device == RUN_OPENCL) return cli_failure(args, "--device opencl: this build has no OpenCL");
     gm_graph *g = gm_graph_load(args->operands[0]);
     gm_pack *in = g ? read_inputs(args, g, &code) : NULL, *out = NULL;
     if (!in || !gm_ok()) return code;
     if (mkdir(dir, 0777) && errno != EEXIST)
         return cli_failure(args, "--output-dir: cannot make %s: %s", dir, strerror(errno));
-    if (device == RUN_NULL) out = plan_only(g, in);
+    if (strcmp(device, "cpu")) out = run_on(g, in, device, cli_on(args, "compile"));
     else if (cli_on(args, "compile")) out = gm_call_pack(gm_jit(gm_graph_function(g)), in);
     else out = gm_graph_run(g, in);
     return out && write_outputs(out, dir) ? CLI_OK : CLI_FAILURE;
