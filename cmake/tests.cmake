@@ -4,7 +4,7 @@
 # just those.
 set(GEMEL_MATRIX_PATTERN "^test_(golden|ops)")
 set(GEMEL_TABLES_PATTERN "^test_(kernels|isa|gemm|conv|loops|math|exp|functions|random|philox|fma|probe|vocab)")
-set(GEMEL_THREADS_PATTERN "^test_(base|pool|parallel|pipeline|prefetch|context|scope|object|alloc|error|log|build|jit_threads)")
+set(GEMEL_THREADS_PATTERN "^test_(base|pool|parallel|pipeline|prefetch|context|scope|object|alloc|error|log|build|jit_threads|strips)")
 set(GEMEL_TEST_ENVIRONMENT "GEMEL_BUILD=${CMAKE_BINARY_DIR}" "CC=${CMAKE_C_COMPILER}"
                            "POCL_CACHE_DIR=${CMAKE_BINARY_DIR}/pocl"
                            "GEMEL=${CMAKE_BINARY_DIR}/gemel${CMAKE_EXECUTABLE_SUFFIX}")

@@ -153,6 +153,7 @@
 #include "compile/program.c"
 #include "compile/recompute.c"
 #include "compile/scalars.c"
+#include "compile/split.c"
 #include "compile/strip.c"
 #include "compile/strip_rules.c"
 #include "compile/target.c"

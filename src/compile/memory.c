@@ -1,5 +1,5 @@
-/* memory.c: where the buffers of a program lie in its arena: the largest first, each in the lowest gap that is free for
- * as long as it lives. */
+/* memory.c: where the buffers of a program lie in its arena: one after the other, each in the lowest gap that is free
+ * for as long as it lives. The largest first is best nearly always; where it leaves holes, other orders are tried. */
 #include "../math/fp.h"
 #include "plan.h"
 #include "gemel/extend.h"
@@ -8,11 +8,37 @@
 
 static int64_t memory_round(int64_t bytes) { return (bytes + 63) & ~(int64_t)63; }
 
-static int memory_by_size(const void *a, const void *b) {
-    const gm__buffer *x = *(gm__buffer *const *)a, *y = *(gm__buffer *const *)b;
-    if (x->bytes != y->bytes) return x->bytes < y->bytes ? 1 : -1;
+static int memory_compare(int64_t more, int64_t than, const gm__buffer *x, const gm__buffer *y) {
+    if (more != than) return more < than ? 1 : -1;
     return x->first != y->first ? (x->first > y->first ? 1 : -1) : (x > y) - (x < y);
 }
+
+static int memory_by_size(const void *a, const void *b) {
+    const gm__buffer *x = *(gm__buffer *const *)a, *y = *(gm__buffer *const *)b;
+    return memory_compare(x->bytes, y->bytes, x, y);
+}
+
+static int memory_by_life(const void *a, const void *b) {
+    const gm__buffer *x = *(gm__buffer *const *)a, *y = *(gm__buffer *const *)b;
+    return memory_compare(x->last - x->first, y->last - y->first, x, y);
+}
+
+/* Bytes by steps. */
+static int memory_by_area(const void *a, const void *b) {
+    const gm__buffer *x = *(gm__buffer *const *)a, *y = *(gm__buffer *const *)b;
+    double p = (double)x->bytes * (double)(x->last - x->first + 1);
+    double q = (double)y->bytes * (double)(y->last - y->first + 1);
+    return p != q ? (p < q ? 1 : -1) : memory_compare(x->bytes, y->bytes, x, y);
+}
+
+static int memory_by_step(const void *a, const void *b) {
+    const gm__buffer *x = *(gm__buffer *const *)a, *y = *(gm__buffer *const *)b;
+    return x->first != y->first ? (x->first > y->first ? 1 : -1) : memory_compare(x->bytes, y->bytes, x, y);
+}
+
+typedef int (*memory_order)(const void *a, const void *b);
+static const memory_order memory_orders[] = { memory_by_size, memory_by_life, memory_by_area, memory_by_step };
+enum { MEMORY_ORDERS = sizeof memory_orders / sizeof *memory_orders };
 
 static bool memory_together(const gm__buffer *a, const gm__buffer *b) {
     return a->first <= b->last && b->first <= a->last;
@@ -49,18 +75,30 @@ static int64_t memory_live(const gm__buffer *b, int64_t n) {
     return most;
 }
 
-int64_t gm__place_buffers(gm__buffer *b, int64_t n, int64_t *live) {
-    gm__buffer **order = gm_alloc((size_t)(2 * n + 1) * sizeof *order), **placed = order + n;
+/* Offsets for that order; the bytes of the arena. */
+static int64_t memory_try(gm__buffer **order, int64_t n, memory_order by) {
+    gm__buffer **placed = order + n;
     int64_t bytes = 0;
-    if (!order) return -1;
-    for (int64_t i = 0; i < n; i++) order[i] = &b[i];
-    if (n) qsort(order, (size_t)n, sizeof *order, memory_by_size);
+    if (n) qsort(order, (size_t)n, sizeof *order, by);
     for (int64_t i = 0; i < n; i++) {
         memory_place(order[i], placed, i);
         int64_t end = order[i]->offset + memory_round(order[i]->bytes);
         bytes = end > bytes ? end : bytes;
     }
+    return bytes;
+}
+
+int64_t gm__place_buffers(gm__buffer *b, int64_t n, int64_t *live) {
+    gm__buffer **order = gm_alloc((size_t)(2 * n + 1) * sizeof *order);
+    int64_t least = -1;
+    int best = 0, tried = 0;
+    if (!order || (*live = memory_live(b, n)) < 0) return gm_free(order), -1;
+    for (int64_t i = 0; i < n; i++) order[i] = &b[i];
+    for (; tried < MEMORY_ORDERS && (least < 0 || least > *live + *live / 32); tried++) {
+        int64_t bytes = memory_try(order, n, memory_orders[tried]);
+        if (least < 0 || bytes < least) least = bytes, best = tried;
+    }
+    if (best < tried - 1) memory_try(order, n, memory_orders[best]);
     gm_free(order);
-    *live = memory_live(b, n);
-    return *live < 0 ? -1 : bytes;
+    return least;
 }

@@ -21,4 +21,7 @@ gm_graph *gm__pass_common(gm_graph *g);
  * `limit` bytes in use, or nothing helps. Not one of gm__optimize's. */
 gm_graph *gm__pass_recompute(gm_graph *g, int64_t limit);
 
+/* With batch normalisations of at least so many bytes in two: sums, and their use; g itself if there is none. */
+gm_graph *gm__pass_split(gm_graph *g, int64_t least);
+
 #endif

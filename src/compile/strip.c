@@ -386,21 +386,22 @@ static bool strip_write(void *env, gm__graph_copy *copy, int32_t cluster) {
 }
 
 gm_graph *gm__strips(gm_graph *g, int64_t most) {
-    size_t nodes = (size_t)g->n_nodes + 1;
     gm__strip_limits limits = strip_limits();
     strip_state s = { .most = most };
-    gm_graph *made = NULL;
+    gm_graph *made = NULL, *before = g;
+    if (!(g = gm__pass_split(g, limits.least_value))) return NULL;
+    size_t nodes = (size_t)g->n_nodes + 1;
     s.wanted = gm_alloc(nodes);
     s.chain = gm_alloc(nodes * sizeof *s.chain);
     s.maker = gm_alloc(nodes * sizeof *s.maker);
     if (gm__clusters_begin(&s.c, g) && gm_ok()) {
         s.c.through_views = true;
         strip_groups(&s.c, limits.least_value);
-        if (strip_collect(&s, &limits)) made = s.n ? gm__clusters_write(&s.c, s.wanted, strip_write, &s) : g;
+        if (strip_collect(&s, &limits)) made = s.n ? gm__clusters_write(&s.c, s.wanted, strip_write, &s) : before;
     }
     gm__clusters_end(&s.c);
     gm_free(s.wanted);
     gm_free(s.chain);
     gm_free(s.maker);
-    return made && made != g ? gm__pass_dead(made) : made;
+    return made && made != before ? gm__pass_dead(made) : made;
 }

@@ -19,6 +19,7 @@ static const strip_rule strip_rules[] = {
     { "mean", 1 },         { "prod", 1 },             { "max", 1 },         { "min", 1 },
     { "var", 1 },          { "unslice", 1 },          { "pad", 1 },         { "resize", 1 },
     { "resize_grad", 1 },  { "cumsum", 1 },           { "cumprod", 1 },     { "batch_norm", 1 },
+    { "batch_norm_back", 3 },
 };
 
 static const void *strip_attr(const gm__node *n, const char *name) {

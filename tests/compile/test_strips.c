@@ -162,6 +162,38 @@ static void one_chain(const char *name, gm_fnp f, gm_pack *in, int least) {
     }
 }
 
+/* Batch norm in training: its sums are apart, what is done with them is in chains, forwards and back. */
+static gm_pack *batch_norms(void *env, gm_pack *in) {
+    gm_tensor *x = gm_pack_at(in, 0), *w = gm_pack_at(in, 1), *b = gm_pack_at(in, 2), *mean = NULL;
+    (void)env;
+    gm_tensor *y = gm_relu(gm_batch_norm(gm_tanh(x), .weight = w, .bias = b, .batch_mean = &mean));
+    return GM_PACK({ "y", y, NULL }, { "z", gm_neg(gm_batch_norm(gm_mul(y, y))), NULL }, { "mean", mean, NULL });
+}
+
+static gm_pack *batch_loss(void *env, gm_pack *in) {
+    gm_pack *p = batch_norms(env, in);
+    gm_tensor *loss = gm_add(gm_sum(gm_square(gm_pack_at(p, 0))), gm_sum(gm_exp(gm_pack_at(p, 1))));
+    return GM_PACK({ "loss", loss, NULL });
+}
+
+static gm_pack *batch_gradient(void *env, gm_pack *in) {
+    return gm_call_pack(gm_grad(gm_functionp(batch_loss, env, NULL)), in);
+}
+
+static void batch_norm(void) {
+    for (int last = 0; last < 2; last++)
+        for (int wide = 0; wide < 2; wide++) {
+            GM_SCOPE(scope);
+            gm_dtype t = wide ? GM_F64 : GM_F32;
+            gm_tensor *x = gm_cast(gm_randn(GM_SHAPE(6, 3, 5, 4), GM_F32), t);
+            if (last) x = gm_channels_last(x);
+            gm_pack *in = GM_PACK({ "x", x, NULL }, { "w", gm_cast(gm_randn(GM_SHAPE(3), GM_F32), t), NULL },
+                                  { "b", gm_cast(gm_randn(GM_SHAPE(3), GM_F32), t), NULL });
+            one_chain("batch norm", batch_norms, in, 2);
+            one_chain("batch norm's gradient", batch_gradient, in, 3);
+        }
+}
+
 static void chains(void) {
     GM_SCOPE(scope);
     gm_seed(3);
@@ -231,6 +263,7 @@ int main(void) {
     scarce();
     listed_operations();
     chains();
+    batch_norm();
     where_it_pays();
     return check_done();
 }
