@@ -69,16 +69,20 @@ static bool split_back(const gm_op_args *a, gm_tensor **out) {
     { .size = sizeof(gm_op), .name = name_, .version = 1, .min_in = inputs, .max_in = inputs, .n_out = outputs,        \
       .flags = GM_OP_NO_GRAD, .attrs_bytes = sizeof(split_attrs), .attrs = split_fields, .infer = split_infer,         \
       .kernel = kernel_, .doc = doc_ }
-const gm_op gm__op_batch_norm_stats = SPLIT_OP("batch_norm_stats", 1, 2, split_stats, "the mean and variance of channels");
-const gm_op gm__op_batch_norm_sums = SPLIT_OP("batch_norm_sums", 5, 5, split_sums, "batch norm's gradient but for that of its input");
-const gm_op gm__op_batch_norm_back = SPLIT_OP("batch_norm_back", 6, 1, split_back, "batch norm's gradient of its input");
+const gm_op gm__op_batch_norm_stats =
+    SPLIT_OP("batch_norm_stats", 1, 2, split_stats, "the mean and variance of channels");
+const gm_op gm__op_batch_norm_sums =
+    SPLIT_OP("batch_norm_sums", 5, 5, split_sums, "batch norm's gradient but for that of its input");
+const gm_op gm__op_batch_norm_back =
+    SPLIT_OP("batch_norm_back", 6, 1, split_back, "batch norm's gradient of its input");
 #undef SPLIT_OP
 
 /* ---- the pass ---- */
 
 static bool split_is_large(const gm_graph *g, int32_t v, int64_t least) {
     const gm__value *x = &g->value[v];
-    return (x->dtype == GM_F32 || x->dtype == GM_F64) && x->shape.d[0] > 1 && gm__value_bytes(&x->shape, x->dtype) >= least;
+    return (x->dtype == GM_F32 || x->dtype == GM_F64) && x->shape.d[0] > 1 &&
+           gm__value_bytes(&x->shape, x->dtype) >= least;
 }
 
 static bool split_is_given(const gm__node *n, int i) { return i < n->n_in && n->in[i] >= 0; }
