@@ -156,11 +156,94 @@ static void grids(void) {
     grid(GM_F16);
 }
 
+/* ---- programs with state ---- */
+
+typedef struct { gm_tensor *count, *weight; } state;
+
+/* The count goes up by the CPU, between kernels. */
+static gm_tensor *counting(void *env, gm_tensor *x) {
+    state *s = env;
+    gm_tensor *y = gm_mul(gm_add(x, s->count), s->weight);
+    gm_assign(s->count, gm_add_scalar(s->count, 1));
+    return gm_add(gm_exp(y), s->count);
+}
+
+static void states_on(const char *device, bool constant) {
+    GM_SCOPE(s);
+    state on = { gm_full(GM_SCALAR, 2, GM_F32), gm_linspace(-1, 1, 5, GM_F32) };
+    state off = { gm_copy(on.count), gm_copy(on.weight) };
+    gm_tensor *x = gm_reshape(gm_linspace(0, 1, 35, GM_F32), GM_SHAPE(7, 5));
+    gm_graph *g = gm_trace_graph(gm_function(counting, &on), GM_PACK({ "x", x, NULL }));
+    gm_fn *f = gm_graph_on(g, device, .constant = constant);
+    for (int i = 0; i < 3; i++) {
+        gm_tensor *y = gm_call(f, x), *z = counting(&off, x);
+        CHECK(y, "%s", gm_error_message());
+        if (!strcmp(device, "null")) continue;
+        CHECK(case_same_bits(y, z), "run %d", i);
+        CHECK(case_same_bits(on.count, off.count));
+        if (i) continue;
+        gm_assign(on.weight, gm_mul_scalar(on.weight, 3)); /* is seen, unless it was said to be constant */
+        if (!constant) gm_assign(off.weight, gm_mul_scalar(off.weight, 3));
+    }
+    gm_device_stats stats = gm_device_statistics(f);
+    CHECK(stats.runs == 3 && stats.programs == 1 && stats.cpu_calls >= 1 && stats.kernels >= 2);
+    CHECK(stats.copies_in == 3 + !constant, "%lld copies", (long long)stats.copies_in);
+    if (!strcmp(device, "null")) CHECK(gm_item(on.count) == 2); /* nothing is computed */
+}
+
+/* Any batch: a program for each, kept for the latest; random draws are where the CPU has them. */
+static gm_tensor *drawing(void *env, gm_tensor *x) {
+    (void)env;
+    return gm_sum_dim(gm_add(gm_silu(x), gm_randn(GM_SHAPE(1, 3), GM_F32)), 1, false);
+}
+
+static void batches(void) {
+    GM_SCOPE(s);
+    gm_graph *g = gm_trace_any_batch(gm_function(drawing, NULL), GM_PACK({ "x", gm_zeros(GM_SHAPE(2, 3), GM_F32), NULL }));
+    gm_fn *f = gm_graph_on(g, "opencl");
+    CHECK(f, "%s", gm_error_message());
+    for (int round = 0; round < 2; round++)
+        for (int n = 1; n < 11; n++) {
+            GM_SCOPE(one);
+            gm_tensor *x = gm_reshape(gm_linspace(-2, 2, 3 * n, GM_F32), GM_SHAPE(n, 3));
+            gm_seed((uint64_t)n);
+            gm_tensor *y = gm_call(f, x);
+            gm_seed((uint64_t)n);
+            CHECK(case_same_bits(y, drawing(NULL, x)), "a batch of %d: %s", n, gm_error_message());
+        }
+    CHECK(gm_device_statistics(f).programs == 8 && gm_device_statistics(f).runs == 20);
+}
+
+static void states(void) {
+    states_on("opencl", false);
+    states_on("opencl", true);
+    batches();
+}
+
+/* Inside of a recording, and below a gradient, it is the graph itself. */
+static gm_tensor *through(void *env, gm_tensor *x) { return gm_call_list(env, &x, 1); }
+
+static void inside(void) {
+    GM_SCOPE(s);
+    gm_tensor *x = gm_linspace(0.5, 2, 6, GM_F32);
+    state st = { gm_full(GM_SCALAR, 2, GM_F32), gm_linspace(-1, 1, 6, GM_F32) };
+    gm_graph *g = gm_trace_graph(gm_function(counting, &st), GM_PACK({ "x", x, NULL }));
+    gm_fn *f = gm_graph_on(g, "null");
+    gm_graph *outer = gm_trace_graph(gm_function(through, f), GM_PACK({ "x", x, NULL }));
+    CHECK(outer && gm_graph_n_nodes(outer) == gm_graph_n_nodes(g), "%s", gm_error_message());
+    gm_set_requires_grad(x, true);
+    CHECK(gm_gradients(gm_sum(gm_call(f, x)), GM_PACK({ "x", x, NULL })), "%s", gm_error_message());
+    CHECK(gm_device_statistics(f).runs == 0);
+}
+
 int main(void) {
+    states_on("null", false);
+    RUN(inside);
     RUN(operations_null);
     if (device_present()) {
         RUN(grids);
         RUN(operations);
+        RUN(states);
     }
     CHECK(gm_exit_status() == 0);
     return check_done();

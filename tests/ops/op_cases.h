@@ -109,7 +109,7 @@ static bool case_parse_input(const char **at, case_words *w) {
 }
 
 /* The inputs of case `k` of `op`; false (and a failed check) if its text is not understood. */
-static bool case_make(const gm_op *op, int k, case_inputs *c) {
+static inline bool case_make(const gm_op *op, int k, case_inputs *c) {
     const char *at = op->cases[k].in;
     uint64_t state = 0;
     for (const char *s = op->name; *s; s++) state = state * 31 + (uint8_t)*s;
