@@ -199,7 +199,8 @@ static gm_tensor *drawing(void *env, gm_tensor *x) {
 
 static void batches(void) {
     GM_SCOPE(s);
-    gm_graph *g = gm_trace_any_batch(gm_function(drawing, NULL), GM_PACK({ "x", gm_zeros(GM_SHAPE(2, 3), GM_F32), NULL }));
+    gm_graph *g =
+        gm_trace_any_batch(gm_function(drawing, NULL), GM_PACK({ "x", gm_zeros(GM_SHAPE(2, 3), GM_F32), NULL }));
     gm_fn *f = gm_graph_on(g, "opencl");
     CHECK(f, "%s", gm_error_message());
     for (int round = 0; round < 2; round++)

@@ -118,13 +118,15 @@ static void no_doubles(void) {
 
 static void names(void) {
     GM_SCOPE(s);
-    CHECK(!gm_graph_on(net_graph(), "opencll") && fails_with(GM_ERROR_VALUE, "there is no \"opencll\": cpu, null, opencl"));
+    CHECK(!gm_graph_on(net_graph(), "opencll") &&
+          fails_with(GM_ERROR_VALUE, "there is no \"opencll\": cpu, null, opencl"));
     CHECK(!gm_graph_on(net_graph(), "opencl:x") && fails_with(GM_ERROR_VALUE, "\"opencl:x\""));
     CHECK(!gm_graph_on(net_graph(), NULL) && fails_with(GM_ERROR_VALUE, "(NULL)"));
     CHECK(!gm_graph_on(net_graph(), "null:1") && fails_with(GM_ERROR_VALUE, "no number 1"));
     CHECK(!gm_graph_on(NULL, "null") && fails_with(GM_ERROR_HANDLE, "graph"));
     gm_fn *f = gm_graph_on(net_graph(), "null");
-    CHECK(!gm_call_pack(f, GM_PACK({ "x", gm_zeros(GM_SHAPE(5, 7), GM_F32), NULL })) && fails_with(GM_ERROR_SHAPE, "x"));
+    CHECK(!gm_call_pack(f, GM_PACK({ "x", gm_zeros(GM_SHAPE(5, 7), GM_F32), NULL })) &&
+          fails_with(GM_ERROR_SHAPE, "x"));
     CHECK(gm_device_statistics(gm_jit(f)).runs == 0 && fails_with(GM_ERROR_VALUE, "not of gm_graph_on"));
     CHECK(gm_graph_on(net_graph(), "cpu"), "%s", gm_error_message());
 }
@@ -141,7 +143,8 @@ static void copies(void) {
     int32_t expected = below->blank ? 0 : 2;
     CHECK(to[0] == expected && to[3] == 9, "%d %d", to[0], to[3]);
     if (below->blank) {
-        CHECK(!k->copy_in(d, a, 4, from, sizeof from) && fails_with(GM_ERROR_INTERNAL, "null: bytes 4 to 36 of a buffer of 32"));
+        CHECK(!k->copy_in(d, a, 4, from, sizeof from) &&
+              fails_with(GM_ERROR_INTERNAL, "null: bytes 4 to 36 of a buffer of 32"));
         CHECK(!k->copy_out(d, to, a, -4, 4) && fails_with(GM_ERROR_INTERNAL, "null: bytes -4"));
         CHECK(!k->allocate(d, 0) && fails_with(GM_ERROR_INTERNAL, "null: 0 bytes"));
     }
