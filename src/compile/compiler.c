@@ -21,11 +21,11 @@
 
 enum { COMPILER_WORDS = 96, COMPILER_ROOM = 1 << 20, COMPILER_MOST = 1 << 29 };
 
-/* What the library's own kernels are compiled with (cmake/flags.cmake). A kernel's calls of its own functions must not
- * end in functions of the program that have the same name (-Bsymbolic). */
+/* What the library's own kernels are compiled with (cmake/flags.cmake), and -fopenmp-simd for loops that are emitted. A
+ * kernel's calls of its own functions must not end in functions of the program that have the same name (-Bsymbolic). */
 static const char *const compiler_flags[] = {
     "-shared", "-fPIC", "-std=gnu11", "-O3", "-w", "-ffp-contract=off", "-fno-trapping-math", "-fno-math-errno",
-    "-fno-semantic-interposition",
+    "-fno-semantic-interposition", "-fopenmp-simd",
 #ifdef __ELF__
     "-Wl,-Bsymbolic",
 #endif
