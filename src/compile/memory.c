@@ -36,8 +36,8 @@ static int memory_by_step(const void *a, const void *b) {
     return x->first != y->first ? (x->first > y->first ? 1 : -1) : memory_compare(x->bytes, y->bytes, x, y);
 }
 
-typedef int (*memory_order)(const void *a, const void *b);
-static const memory_order memory_orders[] = { memory_by_size, memory_by_life, memory_by_area, memory_by_step };
+typedef int (*memory_placing)(const void *a, const void *b);
+static const memory_placing memory_orders[] = { memory_by_size, memory_by_life, memory_by_area, memory_by_step };
 enum { MEMORY_ORDERS = sizeof memory_orders / sizeof *memory_orders };
 
 static bool memory_together(const gm__buffer *a, const gm__buffer *b) {
@@ -76,7 +76,7 @@ static int64_t memory_live(const gm__buffer *b, int64_t n) {
 }
 
 /* Offsets for that order; the bytes of the arena. */
-static int64_t memory_try(gm__buffer **order, int64_t n, memory_order by) {
+static int64_t memory_try(gm__buffer **order, int64_t n, memory_placing by) {
     gm__buffer **placed = order + n;
     int64_t bytes = 0;
     if (n) qsort(order, (size_t)n, sizeof *order, by);
