@@ -272,7 +272,7 @@ static gm_graph *jit_record(jit_recording *r, const gm_pack *in) {
     if (form && jit_note_graph(r->made, t.graph)) {
         r->made->form = gm_retain(form);
         r->hash = gm__graph_hash(t.graph);
-        if (!r->back.n_y) g = gm__optimize(t.graph);
+        if (!r->back.n_y && !r->back.failed) g = gm__optimize(t.graph);
         else r->made->adjoint = gm_retain(gm__adjoint_new(&r->back, &g));
     }
     gm__adjoint_recording_end(&r->back);

@@ -2,6 +2,7 @@
 #include "check.h"
 #include "gemel/gemel.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -264,6 +265,85 @@ static void substituted(void) {
     CHECK(same_bits(gm_call(k, x), of_w));
 }
 
+/* ---- control flow; a while without a bound has no recorded way back ---- */
+
+static gm_pack *cell(void *env, gm_pack *in) {
+    gm_tensor *h = gm_tanh(gm_add(gm_get(in, "x.x"), gm_mul(gm_mul(gm_get(in, "carry.h"), env), env)));
+    return GM_PACK({ "carry", h, NULL }, { "y", gm_mul(h, env), NULL });
+}
+
+static gm_tensor *scanned(void *env, gm_tensor *x) {
+    gm_pack *out = gm_scan(gm_function(cell, env), GM_PACK({ "h", gm_mul(gm_select(x, 0, 0), env), NULL }),
+                           GM_PACK({ "x", x, NULL }));
+    return out ? gm_mul(gm_get(out, "y"), env) : NULL;
+}
+
+static gm_pack *small(void *env, gm_pack *in) {
+    (void)env;
+    return GM_PACK({ "go", gm_lt_scalar(gm_sum(gm_abs(gm_get(in, "x"))), 40), NULL });
+}
+static gm_pack *grown(void *env, gm_pack *in) {
+    return GM_PACK({ "x", gm_mul_scalar(gm_sub(gm_get(in, "x"), gm_mul_scalar(env, 0.25)), 1.5), NULL });
+}
+static gm_tensor *looped(void *env, gm_tensor *x) {
+    gm_pack *out = gm_while(gm_function(small, NULL), gm_function(grown, env), GM_PACK({ "x", gm_mul(x, env), NULL }));
+    return out ? gm_get(out, "x") : NULL;
+}
+
+static void control_flow(void) {
+    GM_SCOPE(s);
+    gm_tensor *w = gm_randn(GM_SHAPE(5), GM_F32), *x = gm_randn(GM_SHAPE(3, 5), GM_F32);
+    gm_set_requires_grad(w, true);
+    const gm_fn1 functions[] = { scanned, looped };
+    for (int k = 0; k < 2; k++) {
+        gm_fn *f = gm_function(functions[k], w), *j = gm_jit(f);
+        for (int i = 0; i < 3; i++)
+            CHECK(same_bits(weight_gradient(called, j, x, w, false), weight_gradient(called, f, x, w, false)), "%d: %s",
+                  k, error());
+        gm_jit_stats t = gm_jit_statistics(j);
+        CHECK(t.runs == (k ? 0 : 3) && t.gradient_runs == t.runs, "%d: %lld runs, %lld back", k, (long long)t.runs,
+              (long long)t.gradient_runs);
+        GM_NO_GRAD;
+        CHECK(same_bits(gm_call(j, x), gm_call(f, x)) && gm_jit_statistics(j).runs == t.runs + 1, "%d: %s", k, error());
+    }
+}
+
+/* ---- from several threads ---- */
+
+typedef struct { gm_fn *f; gm_tensor *x, *want; bool ok; } worker;
+
+static void *work(void *env) {
+    worker *k = env;
+    k->ok = true;
+    for (int i = 0; i < 20 && k->ok; i++) {
+        GM_SCOPE(s);
+        k->ok = same_bits(gm_call(gm_grad(k->f), k->x), k->want);
+    }
+    gm_error_clear();
+    return NULL;
+}
+
+static gm_tensor *loss_of_wave(void *env, gm_tensor *x) { return gm_sum(gm_square(wave(env, x))); }
+
+static void threads(void) {
+    enum { THREADS = 3 };
+    GM_SCOPE(s);
+    gm_tensor *w = gm_randn(GM_SHAPE(6, 6), GM_F32);
+    gm_fn *f = gm_function(loss_of_wave, w), *j = gm_jit(f);
+    pthread_t t[THREADS];
+    worker k[THREADS];
+    for (int i = 0; i < THREADS; i++) {
+        gm_tensor *x = gm_randn(GM_SHAPE(2, 6), GM_F32);
+        k[i] = (worker){ j, x, gm_call(gm_grad(f), x), false };
+        CHECK(!pthread_create(&t[i], NULL, work, &k[i]));
+    }
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(t[i], NULL);
+        CHECK(k[i].ok, "thread %d", i);
+    }
+    CHECK(gm_jit_statistics(j).gradient_runs == 20 * THREADS);
+}
+
 /* ---- memory: what waits for a way back dies with it ---- */
 
 static void memory(void) {
@@ -299,6 +379,8 @@ int main(void) {
     RUN(mistakes);
     RUN(inside);
     RUN(substituted);
+    RUN(control_flow);
+    RUN(threads);
     RUN(memory);
     CHECK(gm_exit_status() == 0);
     leave_cache();
