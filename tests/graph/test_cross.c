@@ -523,7 +523,7 @@ static void through_batches(const case_inputs *c) {
     through_batch_with(&s, e.in, all);
 }
 
-/* ---- what cannot be recorded says so ---- */
+/* ---- shapes that follow from values: only gm_jit has values; the others say so ---- */
 
 static void dynamic(const case_inputs *c) {
     subject s;
@@ -531,7 +531,11 @@ static void dynamic(const case_inputs *c) {
     variant_now = "dynamic";
     if (!subject_make(&s, c, &in, as_is, NULL)) return;
     gm_fn *f = gm_function(values_of, &s);
-    bool refused = !gm_call_pack(gm_jit(f), in) && gm_error_code() == GM_ERROR_STATE &&
+    gm_fn *jitted = gm_jit(f);
+    gm_pack *want = gm_call_pack(f, in), *got = gm_call_pack(jitted, in);
+    bool same = want && got && gm_jit_statistics(jitted).runs == 1 && pack_same_bits(got, want);
+    cross_check("shape from values", same, "jitted");
+    bool refused = !gm_trace_graph(f, in) && gm_error_code() == GM_ERROR_STATE &&
                    strstr(gm_error_message(), op_now->name);
     cross_check("refused", refused, "recorded");
     refused = !gm_call_pack(gm_vmap(f), in) && gm_error_code() == GM_ERROR_STATE;
