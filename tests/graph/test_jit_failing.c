@@ -58,8 +58,8 @@ static int64_t fail_each(bool (*f)(void), const char *what) {
         gm_error_clear();
         gm_clear_gradient(weight);
         gm_memory m = gm_memory_stats();
-        CHECK(m.n_objects <= objects && m.bytes_in_use <= bytes, "%s, allocation %lld: %lld objects, %lld bytes more", what,
-              (long long)n, (long long)(m.n_objects - objects), (long long)(m.bytes_in_use - bytes));
+        CHECK(m.n_objects <= objects && m.bytes_in_use <= bytes, "%s, allocation %lld: %lld objects, %lld bytes more",
+              what, (long long)n, (long long)(m.n_objects - objects), (long long)(m.bytes_in_use - bytes));
     }
     return n - 1;
 }
