@@ -141,6 +141,7 @@
 #include "compile/export_loop.c"
 #include "compile/export_nn.c"
 #include "compile/export_ops.c"
+#include "compile/export_select.c"
 #include "compile/fold.c"
 #include "compile/frame.c"
 #include "compile/fuse.c"

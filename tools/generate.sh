@@ -100,9 +100,10 @@ kernels() {
 /* c99.inc: the kernels of exported programs (src/compile/c99) as text. Written by tools/generate.sh. */
 const char *const gm__c99_text[] = {
 END
-    for name in common sum dot softmax norm conv pool index optimize; do strings "src/compile/c99/$name.h"; done
+    for name in common sum dot softmax norm conv pool index optimize random; do strings "src/compile/c99/$name.h"; done
     sed '/u64/d' src/kernels/integer.h >"$work/integer.h" # exported programs have no such values
     strings "$work/integer.h"
+    strings src/math/philox.h
     echo "};"
 }
 

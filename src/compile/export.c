@@ -299,6 +299,7 @@ static bool export_node(gm__export *x, const gm__node *n) {
     if (!gm__export_loops(x, n, &done)) return false;
     if (!done && !gm__export_calls(x, n, &done)) return false;
     if (!done && !gm__export_layers(x, n, &done)) return false;
+    if (!done && !gm__export_selects(x, n, &done)) return false;
     return done || gm__export_refuse(x, "");
 }
 
@@ -315,7 +316,7 @@ static bool export_nodes(gm__export *x) {
 
 /* ---- the whole ---- */
 
-/* The library's own run of the recorded input. States are as they were afterwards. */
+/* The library's own run of the recorded input. States, and the random stream, are as they were afterwards. */
 static bool export_hash_run(gm__export *x, gm_graph *raw, gm__export_plan *p) {
     const gm_graph *g = x->g;
     GM_SCOPE(s);
@@ -325,7 +326,9 @@ static bool export_hash_run(gm__export *x, gm_graph *raw, gm__export_plan *p) {
     for (int64_t v = 0; ok && v < g->n_values; v++)
         if (g->value[v].kind == GM__VALUE_CAPTURED && x->written[v])
             ok = (kept[v] = gm_copy(g->value[v].captured)) != NULL;
+    gm_random_state(&p->seed, &p->count);
     gm_pack *out = ok ? gm__graph_evaluate(raw, p->in) : NULL;
+    gm_set_random_state(p->seed, p->count);
     p->hash = 0xcbf29ce484222325u;
     for (int64_t i = 0; out && i < g->n_out; i++) {
         gm_tensor *t = gm_contiguous(gm_pack_at(out, i));

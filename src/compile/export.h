@@ -16,8 +16,8 @@ int gm__export_type_of(gm_dtype dtype);
 
 /* The kernel texts (src/compile/c99), in the order in which they need each other. */
 enum { GM__C99_COMMON, GM__C99_SUM, GM__C99_DOT, GM__C99_SOFTMAX, GM__C99_NORM, GM__C99_CONV, GM__C99_POOL,
-       GM__C99_INDEX, GM__C99_OPTIMIZE, GM__C99_TEXTS,
-       GM__C99_INTEGER = GM__C99_TEXTS };
+       GM__C99_INDEX, GM__C99_OPTIMIZE, GM__C99_RANDOM, GM__C99_TEXTS,
+       GM__C99_INTEGER = GM__C99_TEXTS, GM__C99_PHILOX };
 extern const char *const gm__c99_text[];
 
 enum { GM__EXPORT_NAME = 48 };
@@ -37,6 +37,7 @@ typedef struct {
     bool *op_used;     /* [n_nodes]: an elementwise function was written for this node */
     int32_t node;      /* the one being written */
     bool steps;        /* there is an optimizer's step */
+    bool draws;        /* random numbers come from the stream */
     int64_t work[2], places; /* elements that kernels work in, for float and for double; products of a convolution */
 } gm__export;
 
@@ -60,6 +61,7 @@ static inline int32_t gm__export_in(const gm__node *n, int i) { return i < n->n_
 bool gm__export_loops(gm__export *x, const gm__node *n, bool *done);
 /* The elements of value `from` into `to`. */
 void gm__export_copy(gm__export *x, int32_t to, int32_t from);
+void gm__export_fill(gm__export *x, int32_t to, double number);
 /* A number of a type, exactly. */
 void gm__export_number(gm__builder *b, double v, gm_dtype dtype);
 
@@ -70,6 +72,10 @@ bool gm__export_calls(gm__export *x, const gm__node *n, bool *done);
 
 bool gm__export_layers(gm__export *x, const gm__node *n, bool *done);
 
+/* ---- export_select.c: by index, running sums, random numbers ---- */
+
+bool gm__export_selects(gm__export *x, const gm__node *n, bool *done);
+
 /* ---- export_files.c: the program as files ---- */
 
 typedef struct {
@@ -79,6 +85,7 @@ typedef struct {
     bool file, main;           /* weights beside the source; with a main() */
     int64_t weight_bytes, state_bytes, arena_bytes;
     gm_tensor **in;            /* the recorded input, dense */
+    uint64_t seed, count;      /* where the random stream stands */
     uint64_t hash;             /* of the results and the state after it */
 } gm__export_plan;
 /* The elements of captured value v's memory, from the first to the last. */

@@ -46,6 +46,7 @@ static bool files_sizes(const gm__export *x, gm__export_plan *p) {
     }
     for (int i = 0; i < GM__EXPORT_TYPES; i++) p->arena_bytes += x->arena[i] * gm__export_types[i].bytes;
     p->arena_bytes += x->work[0] * 4 + x->work[1] * 8 + x->places * 4;
+    if (x->draws) p->state_bytes += 8;
     p->file = p->weights == GM_EXPORT_FILE || (p->weights == GM_EXPORT_AUTO && p->weight_bytes > FILES_EMBED_MAX);
     if (p->file || p->weight_bytes <= FILES_EMBED_MAX) return true;
     return gm_fail(GM_ERROR_VALUE, "export_c: %" P " bytes of weights are too many for a source file (at most %d)",
@@ -98,6 +99,9 @@ static void files_data(gm__builder *b, const gm__export *x, const gm__export_pla
         if (x->work[i])
             gm__builder_format(b, "static %s work_%s[%" P "];\n", gm__export_types[i].c, gm__export_types[i].suffix,
                                x->work[i]);
+    if (x->draws)
+        gm__builder_format(b, "static uint64_t gm_seed = 0x%" PRIx64 "u, gm_count = 0x%" PRIx64 "u;\n", p->seed,
+                           p->count);
     if (x->places) gm__builder_format(b, "static int32_t gm_places[%" P "];\n", x->places);
 }
 
@@ -127,6 +131,8 @@ static void files_state(gm__builder *b, const gm__export *x, const gm__export_pl
             else gm__builder_format(b, "    memcpy(s%d, at + %" P ", %" P ");\n", v, at, files_bytes(x, v));
             at += files_bytes(x, v);
         }
+        if (x->draws && get) gm__builder_format(b, "    memcpy(at + %" P ", &gm_count, 8);\n", at);
+        else if (x->draws) gm__builder_format(b, "    memcpy(&gm_count, at + %" P ", 8);\n", at);
         gm__builder_add(b, "}\n");
     }
 }
@@ -152,6 +158,7 @@ static void files_run(gm__builder *b, const gm__export *x, const gm__export_plan
     gm__builder_add(b, bad ? " {\n    gm_bad = 0;\n" : " {\n");
     for (int32_t i = 0; i < x->g->n_in; i++) gm__builder_format(b, "    (void)in%d;\n", i);
     gm__builder_bytes(b, x->body.text ? x->body.text : "", x->body.n);
+    if (x->draws) gm__builder_format(b, "    gm_count += %" P ";\n", x->g->n_draws);
     gm__builder_add(b, bad ? "    return gm_bad;\n}\n" : "    return 0;\n}\n");
 }
 
@@ -281,6 +288,7 @@ static void files_kernels(gm__builder *b, const gm__export *x) {
     bool common =
         x->used[GM__C99_COMMON][0] || x->used[GM__C99_COMMON][1] || x->used[GM__C99_DOT][0] || x->used[GM__C99_DOT][1];
     if (common) gm__builder_add(b, gm__c99_text[GM__C99_COMMON]);
+    if (x->used[GM__C99_RANDOM][0] || x->used[GM__C99_RANDOM][1]) gm__builder_add(b, gm__c99_text[GM__C99_PHILOX]);
     for (int wide = 0; wide < 2; wide++) {
         const char *s = wide ? "f64" : "f32";
         gm__builder_format(b,

@@ -152,6 +152,10 @@ static void exloop_plain(gm__export *x, const gm_shape *shape, int32_t to, int32
 
 void gm__export_copy(gm__export *x, int32_t to, int32_t from) { exloop_plain(x, &x->t[to]->shape, to, from); }
 
+void gm__export_fill(gm__export *x, int32_t to, double number) {
+    exloop_copy(x, &x->t[to]->shape, to, 0, NULL, -1, 0, number);
+}
+
 static bool exloop_cast(gm__export *x, const gm__node *n) {
     exloop_plain(x, &x->t[n->out]->shape, n->out, n->in[0]);
     return true;

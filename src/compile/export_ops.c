@@ -311,30 +311,34 @@ static bool ops_select(gm__export *x, const gm__node *n) {
 
 enum { OPS_STATE = 3, OPS_HYPER = 7 };
 
-/* The beginning of the call; NULL after UNSUPPORTED. */
-static const char *ops_step_call(const gm__export *x, const gm__node *n) {
-    const char *rule = gm__export_field(n, "rule");
-    if (!strcmp(rule, "sgd")) return "sgd_";
-    if (!strcmp(rule, "adam")) return "adam_";
-    if (!strcmp(rule, "adamw")) return "adamw_";
-    return gm__export_refuse(x, rule), NULL;
+static const struct { const char *rule; int states; } ops_rules[] = {
+    { "sgd", 1 }, { "adam", 2 }, { "adamw", 2 }, { "adagrad", 1 }, { "rmsprop", 3 }, { "adadelta", 2 }, { "lion", 1 },
+};
+
+/* How many states the kernel takes; -1 after UNSUPPORTED. */
+static int ops_states(const gm__export *x, const char *rule) {
+    for (size_t i = 0; i < sizeof ops_rules / sizeof *ops_rules; i++)
+        if (!strcmp(rule, ops_rules[i].rule)) return ops_rules[i].states;
+    gm__export_refuse(x, rule);
+    return -1;
 }
 
 static bool ops_optimizer(gm__export *x, const gm__node *n) {
     const gm_tensor *p = x->t[n->in[0]];
-    const char *k = gm__export_kernel(x, n->in[0], ops_optimize), *call = k ? ops_step_call(x, n) : NULL;
+    const char *k = gm__export_kernel(x, n->in[0], ops_optimize), *rule = gm__export_field(n, "rule");
+    int states = k ? ops_states(x, rule) : -1;
     ops_names s = ops_name(x, n);
     char at[GM__EXPORT_NAME];
-    if (!call) return false;
-    for (int i = 0; i < OPS_STATE + 2; i++)
+    if (states < 0) return false;
+    for (int i = 0; i < OPS_STATE + states; i++)
         if (n->in[i] >= 0 && !gm_is_contiguous(x->t[n->in[i]])) return gm__export_refuse(x, "of strided tensors");
     gm__builder_add(&x->body, "    {\n        const double *const h[] = { ");
     for (int i = OPS_HYPER; i < n->n_in; i++)
         gm__builder_format(&x->body, "%s%s", i > OPS_HYPER ? ", " : "", gm__export_at(x, n->in[i], at));
     gm__builder_add(&x->body, " };\n        ");
-    gm__builder_format(&x->body, "%s%s(%" P ", h, %s, %s, %s, %s", call, k, gm_shape_count(p->shape), s.in[2], s.in[0],
-                       s.in[1], s.in[3]);
-    if (*call == 'a') gm__builder_format(&x->body, ", %s", s.in[4]);
+    gm__builder_format(&x->body, "%s_%s(%" P ", h, %s, %s, %s", rule, k, gm_shape_count(p->shape), s.in[2], s.in[0],
+                       s.in[1]);
+    for (int i = 0; i < states; i++) gm__builder_format(&x->body, ", %s", s.in[OPS_STATE + i]);
     gm__builder_add(&x->body, ");\n    }\n");
     x->steps = true;
     return true;
