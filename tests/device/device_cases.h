@@ -5,6 +5,10 @@
 #include "../ops/op_cases.h"
 #include "device/device.h"
 
+/* For the leak sanitizer: PoCL (3.1) keeps a few hundred bytes of each program that its compiler builds. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void) { return "leak:libpocl.so\n"; }
+
 /* True if there is an OpenCL device that programs may be run on; said loudly, where there is none. */
 static inline bool device_present(void) {
     gm_scope s = gm_scope_open();
