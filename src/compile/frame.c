@@ -207,7 +207,8 @@ static bool frame_lock_states(uint64_t states) {
 
 bool gm__frames_begin(gm__plan *p) {
     gm__frame *f = frame_note_states(p) ? frame_new(p) : NULL;
-    if (f) frame_give(p, f); /* its arena comes with its first run: the plan that this one replaces may still have one */
+    if (f)
+        frame_give(p, f); /* its arena comes with its first run: the plan that this one replaces may still have one */
     return f != NULL;
 }
 
