@@ -16,7 +16,8 @@ if(CMAKE_C_FLAGS_RELEASE STREQUAL GEMEL_RELEASE_FLAGS)
   set(others ${GEMEL_SOURCES})
   list(FILTER others EXCLUDE REGEX "/src/(kernels/|all\\.c$)")
   set_property(SOURCE ${others} APPEND PROPERTY COMPILE_OPTIONS $<$<CONFIG:Release>:-O2>)
-  list(FILTER others INCLUDE REGEX "/src/(graph|nn|train|watch|zoo)/")
+  list(FILTER others INCLUDE REGEX "/src/(graph|compile|device|nn|train|watch|formats|zoo)/")
+  list(FILTER others EXCLUDE REGEX "/compile/(frame|program|jit)\\.c$") # every call goes through these
   set_property(SOURCE ${others} APPEND PROPERTY COMPILE_OPTIONS $<$<CONFIG:Release>:-Os>)
 endif()
 
