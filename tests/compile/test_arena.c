@@ -18,20 +18,34 @@ static gm_tensor *train_step(void *env, gm_tensor *x, gm_tensor *y) {
     return loss;
 }
 
-static void check_plan(const char *name, const char *what, gm_graph *g) {
+static void check_plan(const char *name, const char *what, gm_graph *g, int64_t eager) {
     gm__plan *p = g ? gm__plan_new(g) : NULL;
     CHECK(p != NULL, "%s, %s: %s", name, what, gm_ok() ? "nothing" : gm_error_message());
     if (!p) return;
     gm__plan_stats t = gm__plan_statistics(p);
     double ratio = (double)t.arena / (double)t.live;
-    printf("%-12s %-8s %5lld kernels, arena %9lld, live %9lld: %.3f\n", name, what, (long long)t.kernels,
-           (long long)t.arena, (long long)t.live, ratio);
+    printf("%-12s %-8s %5lld kernels, arena %9lld, live %9lld: %.3f; eager %9lld\n", name, what, (long long)t.kernels,
+           (long long)t.arena, (long long)t.live, ratio, (long long)eager);
+    CHECK(t.arena <= eager, "%s, %s: an arena of %lld bytes, eager's step takes %lld", name, what, (long long)t.arena,
+          (long long)eager);
     CHECK(t.live > 0 && ratio >= 1 && ratio <= 1.1, "%s, %s: %.3f", name, what, ratio);
 }
 
 static int n_emitted;
 
-/* Of a step of the net; nothing is computed. */
+/* The most that an eager step takes beside what is there before it. */
+static int64_t eager_peak(training *t, gm_tensor *x, gm_tensor *y) {
+    for (int i = 0; i < 2; i++) { /* the first one makes the optimizer's state */
+        GM_SCOPE(s);
+        gm_memory before = gm_memory_stats();
+        gm_memory_reset_peak();
+        train_step(t, x, y);
+        if (i) return gm_memory_stats().bytes_peak - before.bytes_in_use;
+    }
+    return 0;
+}
+
+/* Of a step of the net; nothing is computed but for the eager ones. */
 static void check_step(const char *name, gm_module *net, gm_tensor *x, int64_t classes) {
     GM_SCOPE(s);
     training t = { net, gm_adamw(net, 1e-3) };
@@ -39,10 +53,11 @@ static void check_step(const char *name, gm_module *net, gm_tensor *x, int64_t c
     gm_graph *g = gm_trace_graph(gm_function(train_step, &t), GM_PACK({ "x", x, NULL }, { "y", y, NULL }));
     gm_graph *best = g ? gm__optimize(g) : NULL;
     gm__build *build = NULL;
-    check_plan(name, "library", best);
+    int64_t eager = eager_peak(&t, x, y);
+    check_plan(name, "library", best, eager);
     gm_graph *fused = best ? gm__fuse(best, &build) : NULL; /* NULL: nothing in it is a loop of its own */
     n_emitted += fused != NULL;
-    if (fused) check_plan(name, "emitted", fused);
+    if (fused) check_plan(name, "emitted", fused, eager);
 }
 
 static void steps(void) {
