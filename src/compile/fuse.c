@@ -21,14 +21,6 @@ static bool fuse_same_walk(const gm__value *a, const gm__value *b) {
     return true;
 }
 
-/* Values that the members of both groups read or make: an upper bound of their operands. */
-static int fuse_operands(const gm__clusters *c, int32_t a, int32_t b) {
-    int n = 0;
-    for (int side = 0; side < 2; side++)
-        for (int32_t m = side ? b : a; m >= 0; m = c->next[m]) n += c->g->node[m].n_in;
-    return n;
-}
-
 /* ---- products whose finished rows a loop takes ---- */
 
 extern const gm_op gm__op_linear, gm__op_matmul;
@@ -63,13 +55,54 @@ static bool fuse_heads_fit(const gm__clusters *c, int32_t a, int32_t b) {
     return true;
 }
 
+/* ---- operands ---- */
+
+/* Values, each once; n is larger than there is room if they are too many. */
+typedef struct { int32_t value[GM__FUSE_MAX_VALUES + 1]; int n; } fuse_values;
+
+static void fuse_note(fuse_values *l, int32_t v) {
+    int i = 0;
+    while (i < l->n && l->value[i] != v) i++;
+    if (i == l->n && i <= GM__FUSE_MAX_VALUES) l->value[l->n++] = v;
+}
+
+static bool fuse_is_in(const gm__clusters *c, int32_t v, int32_t a, int32_t b) {
+    const gm__value *x = &c->g->value[v];
+    return x->kind == GM__VALUE_NODE && (c->group[x->from] == a || c->group[x->from] == b);
+}
+
+/* How often members of a group read v. */
+static int32_t fuse_reads(const gm__clusters *c, int32_t group, int32_t v) {
+    int32_t n = 0;
+    for (int32_t m = group; m >= 0; m = c->next[m])
+        for (int k = 0; k < c->g->node[m].n_in; k++) n += c->g->node[m].in[k] == v;
+    return n;
+}
+
+/* What a loop of both groups would read and write: values that come from outside, and those that are used there; a
+ * product is read in any case. */
+static int fuse_operands(const gm__clusters *c, int32_t a, int32_t b) {
+    const gm_graph *g = c->g;
+    fuse_values in = { .n = 0 };
+    int n = 0;
+    for (int side = 0; side < 2; side++)
+        for (int32_t m = side ? b : a; m >= 0 && n <= GM__FUSE_MAX_VALUES; m = c->next[m]) {
+            const gm__node *node = &g->node[m];
+            bool head = fuse_is_head(g, node);
+            for (int k = 0; !head && k < node->n_in; k++)
+                if (!fuse_is_in(c, node->in[k], a, b)) fuse_note(&in, node->in[k]);
+            n += head || fuse_reads(c, a, node->out) + fuse_reads(c, b, node->out) < c->uses[node->out];
+        }
+    return n + in.n;
+}
+
 static void fuse_try(gm__clusters *c, const gm__fuse_wish *wish, int32_t at, int32_t producer) {
     const gm_graph *g = c->g;
     int32_t a = c->group[producer], b = c->group[at];
     if (g->node[at].again && g->node[at].again != g->node[producer].again) return; /* it is to be made later */
     if (a == b || c->count[a] + c->count[b] > wish->most) return;
     if (!fuse_same_walk(&g->value[g->node[at].out], &g->value[g->node[producer].out])) return;
-    if (fuse_operands(c, a, b) <= GM__FUSE_MAX_VALUES - 4 && fuse_heads_fit(c, a, b)) gm__clusters_join(c, a, b);
+    if (fuse_operands(c, a, b) <= GM__FUSE_MAX_VALUES && fuse_heads_fit(c, a, b)) gm__clusters_join(c, a, b);
 }
 
 static void fuse_groups(gm__clusters *c, const gm__fuse_wish *wish) {

@@ -137,7 +137,35 @@ static void random_programs(void) {
     printf("%lld random programs, %lld kernels\n", (long long)made, (long long)loops);
 }
 
+/* Sixty operations in a row are one loop; a sum of forty tensors is a few, for want of room for so many operands. */
+static gm_pack *long_chain(void *env, gm_pack *in) {
+    gm_tensor *x = gm_pack_at(in, 0), *sum = gm_pack_at(in, 0);
+    (void)env;
+    for (int i = 0; i < 30; i++) x = gm_add_scalar(gm_mul_scalar(x, 0.75), 0.125 * i);
+    for (int i = 1; i < 40; i++) sum = gm_add(sum, gm_pack_at(in, i));
+    return GM_PACK({ "chain", x, NULL }, { "sum", sum, NULL });
+}
+
+static void long_chains(void) {
+    GM_SCOPE(s);
+    gm_pack *in = gm_pack_new();
+    for (int i = 0; i < 40; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "%d", i);
+        gm_pack_set(in, name, gm_randn(GM_SHAPE(7, 9), GM_F32));
+    }
+    gm_fn *f = gm_jit(gm_functionp(long_chain, NULL, NULL));
+    gm_pack *eager = long_chain(NULL, in);
+    gm_call_pack(f, in), gm_call_pack(f, in);
+    CHECK(gm_jit_wait(f));
+    gm_pack *built = gm_call_pack(f, in);
+    for (int i = 0; i < 2; i++) CHECK(same_bits(gm_pack_at(eager, i), gm_pack_at(built, i)), "%d", i);
+    gm_jit_stats t = gm_jit_statistics(f);
+    CHECK(t.last_kernels >= 2 && t.last_kernels <= 4, "%lld kernels", (long long)t.last_kernels);
+}
+
 int main(void) {
+    long_chains();
     RUN(random_programs);
     CHECK(gm_exit_status() == 0);
     return check_done();
