@@ -135,8 +135,8 @@ GM_API void gm_context_free(gm_context *context);
 /* ---- Threads and memory -------------------------------------------------------------------------------------- */
 
 /* Threads that a kernel may use, the caller included. Default: GM_THREADS, else the CPUs this process may run on.
- * Results do not depend on it. A child of fork, at whatever moment, can go on with what the parent had, but for what
- * threads of the parent are at work on, such as a data set that prefetches. */
+ * Inside of a parallel loop it is 1. Results do not depend on it. A child of fork, at whatever moment, can go on with
+ * what the parent had, but for what threads of the parent are at work on, such as a data set that prefetches. */
 GM_API int gm_n_threads(void);
 GM_API bool gm_set_threads(int n);
 

@@ -153,6 +153,7 @@ static void pool_start(void) {
 }
 
 int gm_n_threads(void) {
+    if (pool_is_worker) return 1; /* loops inside of a loop run where they are */
     if (!pool.wanted) {
         pthread_mutex_lock(&pool.lock);
         bool first = !pool.wanted;
