@@ -1,22 +1,11 @@
 /* The memory of whole training steps: the arena against the largest sum of buffers that are in use at once, for the
  * plans on the library's kernels and those with emitted loops. */
-#include "check.h"
+#include "tensors.h"
 #include "compile/fuse.h"
 #include "compile/pass.h"
 #include "compile/plan.h"
-#include "gemel/gemel.h"
 
 #include <stdlib.h>
-
-typedef struct { gm_module *net; gm_optimizer *optimizer; } training;
-
-static gm_tensor *train_step(void *env, gm_tensor *x, gm_tensor *y) {
-    training *t = env;
-    gm_tensor *loss = gm_cross_entropy(gm_forward(t->net, x), y);
-    gm_backward(loss);
-    gm_step(t->optimizer);
-    return loss;
-}
 
 static void check_plan(const char *name, const char *what, gm_graph *g, int64_t eager) {
     gm__plan *p = g ? gm__plan_new(g) : NULL;
@@ -34,12 +23,12 @@ static void check_plan(const char *name, const char *what, gm_graph *g, int64_t 
 static int n_emitted;
 
 /* The most that an eager step takes beside what is there before it. */
-static int64_t eager_peak(training *t, gm_tensor *x, gm_tensor *y) {
+static int64_t eager_peak(trained_net *t, gm_tensor *x, gm_tensor *y) {
     for (int i = 0; i < 2; i++) { /* the first one makes the optimizer's state */
         GM_SCOPE(s);
         gm_memory before = gm_memory_stats();
         gm_memory_reset_peak();
-        train_step(t, x, y);
+        trained_step(t, x, y);
         if (i) return gm_memory_stats().bytes_peak - before.bytes_in_use;
     }
     return 0;
@@ -48,9 +37,9 @@ static int64_t eager_peak(training *t, gm_tensor *x, gm_tensor *y) {
 /* Of a step of the net; nothing is computed but for the eager ones. */
 static void check_step(const char *name, gm_module *net, gm_tensor *x, int64_t classes) {
     GM_SCOPE(s);
-    training t = { net, gm_adamw(net, 1e-3) };
+    trained_net t = { net, gm_adamw(net, 1e-3) };
     gm_tensor *y = gm_randint(GM_SHAPE(gm_size(x, 0)), 0, classes, GM_I64);
-    gm_graph *g = gm_trace_graph(gm_function(train_step, &t), GM_PACK({ "x", x, NULL }, { "y", y, NULL }));
+    gm_graph *g = gm_trace_graph(gm_function(trained_step, &t), GM_PACK({ "x", x, NULL }, { "y", y, NULL }));
     gm_graph *best = g ? gm__optimize(g) : NULL;
     gm__build *build = NULL;
     int64_t eager = eager_peak(&t, x, y);

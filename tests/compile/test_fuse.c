@@ -1,9 +1,8 @@
 /* Loops of emitted code against the library's kernels, bit for bit: random programs of elementwise operations over
  * broadcast, strided, channels-last and narrow operands, many in one program, every other one in strips of one entry.
  * GM_FUZZ_PROGRAMS: how many. */
-#include "check.h"
+#include "tensors.h"
 #include "compile/strip.h"
-#include "gemel/gemel.h"
 
 #include <stdlib.h>
 
@@ -91,12 +90,6 @@ static gm_pack *body(void *env, gm_pack *in) {
 static gm_tensor *input(program *p, gm_shape s) {
     gm_tensor *x = gm_cast(gm_randn(s, GM_F32), p->dtype);
     return p->last && s.n == 4 ? gm_channels_last(x) : x;
-}
-
-static bool same_bits(gm_tensor *a, gm_tensor *b) {
-    gm_tensor *x = gm_contiguous(a), *y = gm_contiguous(b);
-    return gm_ok() && gm_shape_equal(gm_shape_of(x), gm_shape_of(y)) && gm_dtype_of(x) == gm_dtype_of(y) &&
-           !memcmp(gm_data(x), gm_data(y), (size_t)gm_count(x) * (size_t)gm_dtype_bits(gm_dtype_of(x)) / 8);
 }
 
 /* NaNs have many bits: as numbers they are one. */

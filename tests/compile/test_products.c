@@ -1,8 +1,7 @@
 /* Products with the operations behind them as one kernel: activations, residuals, repeated operands, results that
  * others use too, residuals whose memory could be the result's, batches, few rows, long sums, nothing at all; the bits
  * of eager mode, with 1 to 8 threads. */
-#include "check.h"
-#include "gemel/gemel.h"
+#include "tensors.h"
 
 #include <string.h>
 
@@ -38,12 +37,6 @@ static gm_pack *products(void *env, gm_pack *in) {
     gm_pack_set(out, "empty", gm_relu(gm_matmul(gm_slice(x, 0, 0, 0, 1), s)));
     gm_pack_set(out, "no sums", gm_add_scalar(gm_matmul(gm_slice(x, 1, 0, 0, 1), gm_slice(s, 0, 0, 0, 1)), 2));
     return gm_ok() ? out : NULL;
-}
-
-static bool same_bits(gm_tensor *a, gm_tensor *b) {
-    size_t bytes = (size_t)gm_count(a) * (size_t)gm_dtype_bits(gm_dtype_of(a)) / 8;
-    return gm_shape_equal(gm_shape_of(a), gm_shape_of(b)) && gm_dtype_of(a) == gm_dtype_of(b) &&
-           !memcmp(gm_data(gm_contiguous(a)), gm_data(gm_contiguous(b)), bytes);
 }
 
 static gm_tensor *normal(gm_dtype t, gm_shape s) { return gm_cast(gm_randn(s, GM_F32), t); }
@@ -92,31 +85,21 @@ static void one_dtype(gm_dtype t) {
 }
 
 /* A training step of a perceptron: each layer's activation, and its gradient, is in its product. */
-typedef struct { gm_module *net; gm_optimizer *optimizer; } perceptron;
-
-static gm_tensor *training_step(void *env, gm_tensor *x, gm_tensor *y) {
-    perceptron *p = env;
-    gm_tensor *loss = gm_cross_entropy(gm_forward(p->net, x), y);
-    gm_backward(loss);
-    gm_step(p->optimizer);
-    return loss;
-}
-
-static perceptron new_perceptron(void) {
+static trained_net new_perceptron(void) {
     gm_seed(6);
     gm_module *net = gm_sequential(gm_nn_linear(30, 20), gm_nn_relu(), gm_nn_linear(20, 20), gm_nn_gelu(),
                                    gm_nn_linear(20, 5));
-    return (perceptron){ net, gm_sgd(net, 0.1) };
+    return (trained_net){ net, gm_sgd(net, 0.1) };
 }
 
 static void training_steps(void) {
     GM_SCOPE(scope);
-    perceptron a = new_perceptron(), b = new_perceptron();
-    gm_fn *f = gm_jit(gm_function(training_step, &b));
+    trained_net a = new_perceptron(), b = new_perceptron();
+    gm_fn *f = gm_jit(gm_function(trained_step, &b));
     gm_tensor *x = gm_randn(GM_SHAPE(16, 30), GM_F32), *y = gm_randint(GM_SHAPE(16), 0, 5, GM_I64);
     int64_t apart = 0;
     for (int i = 0; i < 8; i++) {
-        gm_tensor *eager = training_step(&a, x, y), *compiled = gm_call(f, x, y);
+        gm_tensor *eager = trained_step(&a, x, y), *compiled = gm_call(f, x, y);
         CHECK(same_bits(eager, compiled), "step %d", i);
         if (i == 0) apart = gm_jit_statistics(f).last_kernels;
         if (i == 1) gm_jit_wait(f);

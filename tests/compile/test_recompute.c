@@ -1,13 +1,5 @@
 /* Programs within a limit of memory: less of it, more calls, the same bits. */
-#include "check.h"
-#include "gemel/gemel.h"
-
-static bool same_bits(gm_tensor *a, gm_tensor *b) {
-    if (!a || !b || !gm_ok()) return false;
-    a = gm_contiguous(a), b = gm_contiguous(b);
-    return gm_shape_equal(gm_shape_of(a), gm_shape_of(b)) &&
-           !memcmp(gm_data(a), gm_data(b), (size_t)gm_count(a) * (size_t)gm_dtype_bits(gm_dtype_of(a)) / 8);
-}
+#include "tensors.h"
 
 static const char *error(void) { return gm_ok() ? "" : gm_error_message(); }
 
@@ -45,29 +37,19 @@ static void cheap_chain(void) {
 
 /* ---- a training step: what matmuls made stays, what is between them goes ---- */
 
-typedef struct { gm_module *net; gm_optimizer *optimizer; } training;
-
-static training new_training(void) {
+static trained_net new_training(void) {
     gm_seed(3);
     gm_module *net =
         gm_sequential(gm_nn_linear(32, 128), gm_nn_gelu(), gm_nn_layer_norm(GM_SHAPE(128)), gm_nn_linear(128, 128),
                       gm_nn_tanh(), gm_nn_dropout(0.2), gm_nn_layer_norm(GM_SHAPE(128)), gm_nn_linear(128, 128),
                       gm_nn_silu(), gm_nn_linear(128, 8));
-    return (training){ net, gm_adamw(net, 1e-2) };
-}
-
-static gm_tensor *train_step(void *env, gm_tensor *x, gm_tensor *y) {
-    training *t = env;
-    gm_tensor *loss = gm_cross_entropy(gm_forward(t->net, x), y);
-    gm_backward(loss);
-    gm_step(t->optimizer);
-    return loss;
+    return (trained_net){ net, gm_adamw(net, 1e-2) };
 }
 
 static void training_step(void) {
     GM_SCOPE(s);
-    training of_any = new_training(), of_less = new_training();
-    gm_fn *any = gm_jit(gm_function(train_step, &of_any)), *less = limited(gm_function(train_step, &of_less), 1);
+    trained_net of_any = new_training(), of_less = new_training();
+    gm_fn *any = gm_jit(gm_function(trained_step, &of_any)), *less = limited(gm_function(trained_step, &of_less), 1);
     for (int i = 0; i < 8; i++) {
         GM_SCOPE(inner);
         gm_tensor *x = gm_randn(GM_SHAPE(256, 32), GM_F32), *y = gm_randint(GM_SHAPE(256), 0, 8, GM_I64);

@@ -1,7 +1,6 @@
 /* Compiled functions called with many sizes and very often: the bits of eager mode, few builds, flat memory. */
-#include "check.h"
+#include "tensors.h"
 #include "compile/build.h"
-#include "gemel/gemel.h"
 
 enum { FEATURES = 12 };
 
@@ -15,11 +14,6 @@ static gm_tensor *some_net(void *env, gm_tensor *x) {
 static gm_pack *weights(void) {
     return GM_PACK({ "a", gm_randn(GM_SHAPE(FEATURES, 8), GM_F32), NULL },
                    { "b", gm_randn(GM_SHAPE(8), GM_F32), NULL });
-}
-
-static bool same_bits(gm_tensor *a, gm_tensor *b) {
-    return gm_ok() && gm_shape_equal(gm_shape_of(a), gm_shape_of(b)) &&
-           !memcmp(gm_data(a), gm_data(b), (size_t)gm_count(a) * sizeof(float));
 }
 
 /* A text serves all sizes that are walked alike: 0 and 1 are classes of their own. */

@@ -1,16 +1,9 @@
 /* Graphs in files: saved with their tensors, loaded where the code that made them is not at hand. */
-#include "check.h"
-#include "gemel/gemel.h"
+#include "tensors.h"
 
 #include <unistd.h>
 
 static char path[64];
-
-static bool same_bits(gm_tensor *a, gm_tensor *b) {
-    a = gm_contiguous(a), b = gm_contiguous(b);
-    return gm_ok() && gm_shape_equal(gm_shape_of(a), gm_shape_of(b)) &&
-           !memcmp(gm_data(a), gm_data(b), (size_t)gm_count(a) * (size_t)gm_dtype_bits(gm_dtype_of(a)) / 8);
-}
 
 static bool fails(gm_error code, const char *part) {
     bool yes = gm_error_code() == code && strstr(gm_error_message(), part);

@@ -1,17 +1,9 @@
 /* Jitted functions below a gradient: two programs and one entry of the tape, with the bits of eager gradients. */
-#include "check.h"
-#include "gemel/gemel.h"
+#include "tensors.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-static bool same_bits(gm_tensor *a, gm_tensor *b) {
-    if (!a || !b || !gm_ok()) return false;
-    a = gm_contiguous(a), b = gm_contiguous(b);
-    return gm_dtype_of(a) == gm_dtype_of(b) && gm_shape_equal(gm_shape_of(a), gm_shape_of(b)) &&
-           !memcmp(gm_data(a), gm_data(b), (size_t)gm_count(a) * (size_t)gm_dtype_bits(gm_dtype_of(a)) / 8);
-}
 
 static bool near_to(gm_tensor *a, gm_tensor *b) {
     if (!a || !b || !gm_ok() || !gm_shape_equal(gm_shape_of(a), gm_shape_of(b))) return false;
@@ -363,16 +355,8 @@ static void memory(void) {
           (long long)gm_memory_stats().bytes_in_use);
 }
 
-static char cache[] = "/tmp/gemel-test-adjoint-XXXXXX";
-
-static void leave_cache(void) {
-    char command[sizeof cache + 16];
-    snprintf(command, sizeof command, "rm -rf %s", cache);
-    CHECK(!system(command));
-}
-
 int main(void) {
-    if (mkdtemp(cache)) setenv("GM_CACHE_DIR", cache, 1);
+    own_cache();
     RUN(training);
     RUN(orders);
     RUN(some_results);

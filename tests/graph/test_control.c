@@ -1,16 +1,8 @@
 /* Control flow: in eager mode, recorded and compiled the same bits, gradients too; against loops in C; transformed,
  * nested, with state, and with mistakes. */
-#include "check.h"
-#include "gemel/gemel.h"
+#include "tensors.h"
 
 #include <math.h>
-
-static bool same_bits(gm_tensor *a, gm_tensor *b) {
-    if (!a || !b) return false;
-    a = gm_contiguous(a), b = gm_contiguous(b);
-    return gm_ok() && gm_dtype_of(a) == gm_dtype_of(b) && gm_shape_equal(gm_shape_of(a), gm_shape_of(b)) &&
-           !memcmp(gm_data(a), gm_data(b), (size_t)gm_count(a) * (size_t)gm_dtype_bits(gm_dtype_of(a)) / 8);
-}
 
 static bool near_to(gm_tensor *a, gm_tensor *b) {
     if (!a || !b || !gm_ok() || !gm_shape_equal(gm_shape_of(a), gm_shape_of(b))) return false;

@@ -1,17 +1,9 @@
 /* Jitted functions in which shapes follow from values: a program for each shape that came out, and the function itself
  * where that does not pay or cannot be. */
-#include "check.h"
-#include "gemel/gemel.h"
+#include "tensors.h"
 
 #include <stdlib.h>
 #include <unistd.h>
-
-static bool same_bits(gm_tensor *a, gm_tensor *b) {
-    if (!a || !b || !gm_ok()) return false;
-    a = gm_contiguous(a), b = gm_contiguous(b);
-    return gm_dtype_of(a) == gm_dtype_of(b) && gm_shape_equal(gm_shape_of(a), gm_shape_of(b)) &&
-           !memcmp(gm_data(a), gm_data(b), (size_t)gm_count(a) * (size_t)gm_dtype_bits(gm_dtype_of(a)) / 8);
-}
 
 static const char *error(void) { return gm_ok() ? "" : gm_error_message(); }
 
@@ -181,16 +173,8 @@ static void others(void) {
     gm_error_clear();
 }
 
-static char cache[] = "/tmp/gemel-test-cut-XXXXXX";
-
-static void leave_cache(void) {
-    char command[sizeof cache + 16];
-    snprintf(command, sizeof command, "rm -rf %s", cache);
-    CHECK(!system(command));
-}
-
 int main(void) {
-    if (mkdtemp(cache)) setenv("GM_CACHE_DIR", cache, 1);
+    own_cache();
     RUN(one_shape);
     RUN(some_shapes);
     RUN(two_cuts);

@@ -1,6 +1,5 @@
 /* Functions recorded and run as plans: the same values as eager, counted kernels, state that stays state. */
-#include "check.h"
-#include "gemel/gemel.h"
+#include "tensors.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -9,12 +8,6 @@
 static gm_tensor *square_plus(void *env, gm_tensor *x, gm_tensor *y) {
     (void)env;
     return gm_add(gm_mul(x, x), gm_relu(y));
-}
-
-static bool same_bits(gm_tensor *a, gm_tensor *b) {
-    a = gm_contiguous(a), b = gm_contiguous(b);
-    return gm_ok() && gm_shape_equal(gm_shape_of(a), gm_shape_of(b)) &&
-           !memcmp(gm_data(a), gm_data(b), (size_t)gm_count(a) * (size_t)gm_dtype_bits(gm_dtype_of(a)) / 8);
 }
 
 static void values(void) {
@@ -50,28 +43,18 @@ static void in_place(void) {
 
 /* ---- a whole training step ---- */
 
-typedef struct { gm_module *net; gm_optimizer *optimizer; } training;
-
-static gm_tensor *train_step(void *env, gm_tensor *x, gm_tensor *y) {
-    training *t = env;
-    gm_tensor *loss = gm_cross_entropy(gm_forward(t->net, x), y);
-    gm_backward(loss);
-    gm_step(t->optimizer);
-    return loss;
-}
-
-static training new_training(void) {
+static trained_net new_training(void) {
     gm_seed(3);
     gm_module *net =
         gm_sequential(gm_nn_conv2d(1, 4, .kernel = 3), gm_nn_batch_norm2d(4), gm_nn_relu(), gm_nn_max_pool2d(2),
                       gm_nn_flatten(), gm_nn_dropout(0.3), gm_nn_linear(4 * 3 * 3, 5));
-    return (training){ net, gm_adamw(net, 1e-2) };
+    return (trained_net){ net, gm_adamw(net, 1e-2) };
 }
 
 static void training_step(void) {
     GM_SCOPE(s);
-    training eager = new_training(), compiled = new_training();
-    gm_fn *step = gm_jit(gm_function(train_step, &compiled));
+    trained_net eager = new_training(), compiled = new_training();
+    gm_fn *step = gm_jit(gm_function(trained_step, &compiled));
     for (int i = 0; i < 20; i++) {
         GM_SCOPE(inner);
         if (i == 10) {
@@ -84,7 +67,7 @@ static void training_step(void) {
         gm_tensor *x = gm_randn(GM_SHAPE(6, 1, 8, 8), GM_F32), *y = gm_randint(GM_SHAPE(6), 0, 5, GM_I64);
         uint64_t seed, count;
         gm_random_state(&seed, &count);
-        gm_tensor *a = train_step(&eager, x, y);
+        gm_tensor *a = trained_step(&eager, x, y);
         gm_set_random_state(seed, count);
         gm_tensor *b = gm_call(step, x, y);
         CHECK(same_bits(a, b));
@@ -103,14 +86,15 @@ static void training_step(void) {
 
 static void stepping(void) {
     GM_SCOPE(s);
-    training stepped = new_training(), compiled = new_training();
-    gm_fn *step = gm_jit(gm_function(train_step, &compiled));
+    trained_net stepped = new_training(), compiled = new_training();
+    gm_fn *step = gm_jit(gm_function(trained_step, &compiled));
     for (int i = 0; i < 3; i++) {
         GM_SCOPE(inner);
         gm_tensor *x = gm_randn(GM_SHAPE(6, 1, 8, 8), GM_F32), *y = gm_randint(GM_SHAPE(6), 0, 5, GM_I64);
         uint64_t seed, count;
         gm_random_state(&seed, &count);
-        gm_stepper *p = gm_stepper_new(gm_function(train_step, &stepped), GM_PACK({ "0", x, NULL }, { "1", y, NULL }));
+        gm_stepper *p =
+            gm_stepper_new(gm_function(trained_step, &stepped), GM_PACK({ "0", x, NULL }, { "1", y, NULL }));
         CHECK(gm_stepper_at(p) == 0 && !strcmp(gm_stepper_op(p), "conv") && !strcmp(gm_stepper_where(p), "0"));
         CHECK(gm_stepper_run_to(p, "max_pool"));
         int64_t at = gm_stepper_at(p);
@@ -128,17 +112,8 @@ static void stepping(void) {
     for (int64_t i = 0; i < gm_pack_count(a); i++) CHECK(same_bits(gm_pack_at(a, i), gm_pack_at(b, i)));
 }
 
-/* A cache of its own, so that nothing is built before it is asked for. */
-static char cache[] = "/tmp/gemel-test-jit-XXXXXX";
-
-static void leave_cache(void) {
-    char command[sizeof cache + 16];
-    snprintf(command, sizeof command, "rm -rf %s", cache);
-    CHECK(!system(command));
-}
-
 int main(void) {
-    if (mkdtemp(cache)) setenv("GM_CACHE_DIR", cache, 1);
+    own_cache();
     RUN(values);
     RUN(in_place);
     RUN(training_step);

@@ -1,17 +1,11 @@
 /* The n-th allocation fails, for every n, while a function is recorded, cut into programs, run and differentiated: a
  * MEMORY error each time, or a result that is right without the program; nothing crashes, nothing leaks. */
 #include "base/object.h"
-#include "check.h"
-#include "gemel/gemel.h"
+#include "tensors.h"
 
 #include <stdlib.h>
 
 static gm_tensor *weight, *input, *want, *want_gradient;
-
-static bool same_bits(gm_tensor *a, gm_tensor *b) {
-    return a && b && gm_shape_equal(gm_shape_of(a), gm_shape_of(b)) &&
-           !memcmp(gm_data(a), gm_data(b), (size_t)gm_count(a) * 4);
-}
 
 /* A gradient goes through it; a shape follows from values. */
 static gm_tensor *selected(void *env, gm_tensor *x) {

@@ -1,7 +1,6 @@
 /* One jitted function called from several threads: pure programs run side by side, programs that write tensors one
  * after the other, and the plan may be exchanged for the one with emitted loops while they do. */
-#include "check.h"
-#include "gemel/gemel.h"
+#include "tensors.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -11,12 +10,6 @@
 #include <unistd.h>
 
 enum { THREADS = 4, CALLS = 60 };
-
-static bool same_bits(gm_tensor *a, gm_tensor *b) {
-    if (!a || !b || !gm_ok()) return false;
-    return gm_shape_equal(gm_shape_of(a), gm_shape_of(b)) &&
-           !memcmp(gm_data(a), gm_data(b), (size_t)gm_count(a) * (size_t)gm_dtype_bits(gm_dtype_of(a)) / 8);
-}
 
 /* ---- an operation that waits until another call is in it, too ---- */
 
@@ -202,16 +195,8 @@ static void inside_of_itself(void) {
     gm_set(&total, NULL);
 }
 
-static char cache[] = "/tmp/gemel-test-jit-threads-XXXXXX";
-
-static void leave_cache(void) {
-    char command[sizeof cache + 16];
-    snprintf(command, sizeof command, "rm -rf %s", cache);
-    CHECK(!system(command));
-}
-
 int main(void) {
-    if (mkdtemp(cache)) setenv("GM_CACHE_DIR", cache, 1);
+    own_cache();
     RUN(side_by_side);
     RUN(exchanged);
     RUN(many);

@@ -1,17 +1,10 @@
 /* A net as a function of its parameters: values, gradients for every sample, many nets at once. */
-#include "check.h"
-#include "gemel/gemel.h"
+#include "tensors.h"
 
 #include <math.h>
 
 static bool near_to(gm_tensor *a, gm_tensor *b) {
     return gm_ok() && gm_shape_equal(gm_shape_of(a), gm_shape_of(b)) && gm_item(gm_max(gm_abs(gm_sub(a, b)))) < 1e-5;
-}
-
-static bool same_bits(gm_tensor *a, gm_tensor *b) {
-    a = gm_contiguous(a), b = gm_contiguous(b);
-    return gm_ok() && gm_shape_equal(gm_shape_of(a), gm_shape_of(b)) &&
-           !memcmp(gm_data(a), gm_data(b), (size_t)gm_count(a) * (size_t)gm_dtype_bits(gm_dtype_of(a)) / 8);
 }
 
 static gm_module *new_net(uint64_t seed) {

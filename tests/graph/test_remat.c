@@ -1,13 +1,5 @@
 /* Values computed again: the bits of keeping them, less memory, effects once. */
-#include "check.h"
-#include "gemel/gemel.h"
-
-static bool same_bits(gm_tensor *a, gm_tensor *b) {
-    if (!a || !b) return false;
-    a = gm_contiguous(a), b = gm_contiguous(b);
-    return gm_ok() && gm_shape_equal(gm_shape_of(a), gm_shape_of(b)) &&
-           !memcmp(gm_data(a), gm_data(b), (size_t)gm_count(a) * (size_t)gm_dtype_bits(gm_dtype_of(a)) / 8);
-}
+#include "tensors.h"
 
 /* ---- a net of blocks, each of which may be computed again ---- */
 

@@ -1,17 +1,10 @@
 /* Whole training steps (forward, backward, clipping, optimizer, average) as programs: after 20 steps every number is
  * that of eager mode, for each kind of net, each optimizer and any number of threads. */
-#include "check.h"
-#include "gemel/gemel.h"
+#include "tensors.h"
 
 #include <math.h>
 
 enum { STEPS = 20 };
-
-static bool same_bits(gm_tensor *a, gm_tensor *b) {
-    a = gm_contiguous(a), b = gm_contiguous(b);
-    return gm_ok() && gm_shape_equal(gm_shape_of(a), gm_shape_of(b)) &&
-           !memcmp(gm_data(a), gm_data(b), (size_t)gm_count(a) * (size_t)gm_dtype_bits(gm_dtype_of(a)) / 8);
-}
 
 static int n_different(gm_pack *a, gm_pack *b) {
     int n = gm_pack_count(a) != gm_pack_count(b);
