@@ -42,6 +42,12 @@ static int32_t fuse_head(const gm__clusters *c, int32_t cluster) {
     return -1;
 }
 
+/* A member of one of two clusters makes v. */
+static bool fuse_is_in(const gm__clusters *c, int32_t v, int32_t a, int32_t b) {
+    const gm__value *x = &c->g->value[v];
+    return x->kind == GM__VALUE_NODE && (c->group[x->from] == a || c->group[x->from] == b);
+}
+
 /* Two clusters may be one: they have one product at most, and none of its operands is made by them. */
 static bool fuse_heads_fit(const gm__clusters *c, int32_t a, int32_t b) {
     const gm_graph *g = c->g;
@@ -49,8 +55,8 @@ static bool fuse_heads_fit(const gm__clusters *c, int32_t a, int32_t b) {
     if (head >= 0 && other >= 0) return false;
     if (head < 0) head = other;
     for (int k = 0; head >= 0 && k < g->node[head].n_in; k++) {
-        const gm__value *v = g->node[head].in[k] < 0 ? NULL : &g->value[gm__graph_root(g, g->node[head].in[k])];
-        if (v && v->kind == GM__VALUE_NODE && (c->group[v->from] == a || c->group[v->from] == b)) return false;
+        int32_t v = g->node[head].in[k];
+        if (v >= 0 && fuse_is_in(c, gm__graph_root(g, v), a, b)) return false;
     }
     return true;
 }
@@ -64,11 +70,6 @@ static void fuse_note(fuse_values *l, int32_t v) {
     int i = 0;
     while (i < l->n && l->value[i] != v) i++;
     if (i == l->n && i <= GM__FUSE_MAX_VALUES) l->value[l->n++] = v;
-}
-
-static bool fuse_is_in(const gm__clusters *c, int32_t v, int32_t a, int32_t b) {
-    const gm__value *x = &c->g->value[v];
-    return x->kind == GM__VALUE_NODE && (c->group[x->from] == a || c->group[x->from] == b);
 }
 
 /* How often members of a group read v. */
@@ -281,20 +282,13 @@ gm__fused *gm__fused_part(const gm__fused *x, int64_t parts) {
 static bool fuse_add(gm__graph_copy *c, const gm__group *p, const char *name) {
     gm__fused *x = fuse_loop(p, name);
     const gm__node *head = p->head < 0 ? NULL : &p->g->node[p->head];
-    int32_t at = (int32_t)c->to->n_nodes, k = 0;
-    gm__node *n = x ? gm__graph_add_node(c->to, &gm__op_fused, &(gm__fused_attrs){ x }, p->n_in + x->head_in - !!head)
-                    : NULL;
-    if (!n) return false;
-    for (; head && k < head->n_in; k++) n->in[k] = head->in[k] < 0 ? -1 : gm__copy_value(c, head->in[k]);
-    for (int32_t i = 0; i < p->n_in; i++)
-        if (!head || p->n_out + i != p->head_at) n->in[k++] = gm__copy_value(c, p->operand[p->n_out + i]);
-    n->no_grad = true;
-    n->n_out = p->n_out + p->head_stays;
-    n->out = (int32_t)c->to->n_values;
-    for (int32_t i = 0; i < p->n_out; i++)
-        if (gm__copy_made(c, p->operand[i], at) < 0) return false;
-    if (p->head_stays && gm__copy_made(c, head->out, at) < 0) return false;
-    return gm_ok();
+    int32_t in[GM__FUSE_MAX_VALUES + 4], out[GM__FUSE_MAX_VALUES + 1], n = 0;
+    for (; head && n < head->n_in; n++) in[n] = head->in[n];
+    for (int32_t i = p->n_out; i < p->n_out + p->n_in; i++)
+        if (!head || i != p->head_at) in[n++] = p->operand[i];
+    memcpy(out, p->operand, (size_t)p->n_out * sizeof *out);
+    if (p->head_stays) out[p->n_out] = head->out;
+    return x && gm__copy_new(c, &gm__op_fused, &(gm__fused_attrs){ x }, in, n, out, p->n_out + p->head_stays);
 }
 
 typedef struct {

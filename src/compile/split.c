@@ -87,31 +87,14 @@ static bool split_is_large(const gm_graph *g, int32_t v, int64_t least) {
 
 static bool split_is_given(const gm__node *n, int i) { return i < n->n_in && n->in[i] >= 0; }
 
-/* A node of the copy that makes values v, v + 1 .. of the original. */
-static gm__node *split_add(gm__graph_copy *c, const gm_op *op, const void *attrs, const int32_t *in, int n_in) {
-    gm__node *n = gm__graph_add_node(c->to, op, attrs, n_in);
-    if (!n) return NULL;
-    for (int i = 0; i < n_in; i++) n->in[i] = in[i] < 0 ? -1 : gm__copy_value(c, in[i]);
-    n->no_grad = true;
-    n->out = (int32_t)c->to->n_values;
-    return n;
-}
-
-static bool split_makes(gm__graph_copy *c, gm__node *n, int32_t v) {
-    int32_t made = n && gm_ok() ? gm__copy_made(c, v, (int32_t)(n - c->to->node)) : -1;
-    if (made >= 0) c->to->value[made].index = n->n_out++;
-    return made >= 0;
-}
-
 static bool split_forward(gm__graph_copy *c, const gm__node *n) {
+    int32_t x = n->in[0], y = n->out, mean = n->out + 1, var = n->out + 2;
     int32_t w = split_is_given(n, 1) ? n->in[1] : -1, b = split_is_given(n, 2) ? n->in[2] : -1;
-    gm__node *stats = split_add(c, &gm__op_batch_norm_stats, &(split_attrs){ 0 }, n->in, 1);
-    if (!split_makes(c, stats, n->out + 1) || !split_makes(c, stats, n->out + 2)) return false;
-    gm__node *use = split_add(c, n->op, n->attrs, (int32_t[]){ n->in[0], w, b, n->out + 1, n->out + 2 }, 5);
-    return split_makes(c, use, n->out);
+    return gm__copy_new(c, &gm__op_batch_norm_stats, n->attrs, &x, 1, (int32_t[]){ mean, var }, 2) &&
+           gm__copy_new(c, n->op, n->attrs, (int32_t[]){ x, w, b, mean, var }, 5, &y, 1);
 }
 
-/* Three more values like v; the first one's number, -1 after an error. */
+/* Three more values of node n, like value v of the original; the first one's number, -1 after an error. */
 static int32_t split_three(gm__graph_copy *c, gm__node *n, int32_t v) {
     int32_t first = (int32_t)c->to->n_values, by = (int32_t)(n - c->to->node);
     gm_tensor *like = gm__graph_ghost(c->from, v);
@@ -124,17 +107,16 @@ static int32_t split_three(gm__graph_copy *c, gm__node *n, int32_t v) {
 }
 
 static bool split_backward(gm__graph_copy *c, const gm__node *n) {
-    int32_t w = split_is_given(n, 4) ? n->in[4] : -1, dw = n->out + 1, db = n->out + 2;
-    gm__node *sums = split_add(c, &gm__op_batch_norm_sums, n->attrs,
-                               (int32_t[]){ n->in[0], n->in[1], n->in[2], n->in[3], w }, 5);
-    if (!split_makes(c, sums, dw) || !split_makes(c, sums, db)) return false;
-    int32_t three = split_three(c, sums, dw);
-    gm__node *use = three < 0 ? NULL : split_add(c, &gm__op_batch_norm_back, n->attrs, n->in, 3);
-    int32_t *in = use ? gm_realloc(use->in, 6 * sizeof *in) : NULL;
-    if (!in) return false;
-    use->in = in, use->n_in = 6;
-    for (int i = 0; i < 3; i++) in[3 + i] = three + i;
-    return split_makes(c, use, n->out);
+    int32_t g = n->in[0], x = n->in[1], mean = n->in[2], w = split_is_given(n, 4) ? n->in[4] : -1;
+    int32_t dx = n->out, dw = n->out + 1, db = n->out + 2;
+    gm__node *sums = gm__copy_new(c, &gm__op_batch_norm_sums, n->attrs, (int32_t[]){ g, x, mean, n->in[3], w }, 5,
+                                  (int32_t[]){ dw, db }, 2);
+    int32_t three = sums ? split_three(c, sums, dw) : -1;
+    if (three < 0) return false;
+    gm__node *use =
+        gm__copy_new(c, &gm__op_batch_norm_back, n->attrs, (int32_t[]){ g, x, mean, -1, -1, -1 }, 6, &dx, 1);
+    for (int i = 0; use && i < 3; i++) use->in[3 + i] = three + i;
+    return use != NULL;
 }
 
 /* In training, of one dtype throughout. */

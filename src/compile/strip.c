@@ -373,16 +373,7 @@ static bool strip_collect(strip_state *s, const gm__strip_limits *l) {
 static bool strip_write(void *env, gm__graph_copy *copy, int32_t cluster) {
     const strip_state *s = env;
     const strip_maker *m = &s->maker[cluster];
-    int32_t at = (int32_t)copy->to->n_nodes;
-    gm__node *n = gm__graph_add_node(copy->to, &gm__op_strips, &(strip_attrs){ s->chain[cluster] }, m->n_in);
-    if (!n) return false;
-    for (int32_t i = 0; i < m->n_in; i++) n->in[i] = gm__copy_value(copy, m->in[i]);
-    n->no_grad = true;
-    n->n_out = m->n_out;
-    n->out = (int32_t)copy->to->n_values;
-    for (int32_t i = 0; i < m->n_out; i++)
-        if (gm__copy_made(copy, m->out[i], at) < 0) return false;
-    return gm_ok();
+    return gm__copy_new(copy, &gm__op_strips, &(strip_attrs){ s->chain[cluster] }, m->in, m->n_in, m->out, m->n_out);
 }
 
 gm_graph *gm__strips(gm_graph *g, int64_t most) {

@@ -135,6 +135,23 @@ bool gm__copy_node(gm__graph_copy *c, const gm__node *n) {
     return gm_ok();
 }
 
+gm__node *gm__copy_new(gm__graph_copy *c, const gm_op *op, const void *attrs, const int32_t *in, int n_in,
+                       const int32_t *out, int n_out) {
+    int32_t at = (int32_t)c->to->n_nodes;
+    gm__node *n = gm__graph_add_node(c->to, op, attrs, n_in);
+    if (!n) return NULL;
+    for (int i = 0; i < n_in; i++) n->in[i] = in[i] < 0 ? -1 : gm__copy_value(c, in[i]);
+    n->no_grad = true;
+    n->n_out = n_out;
+    n->out = (int32_t)c->to->n_values;
+    for (int j = 0; j < n_out; j++) {
+        int32_t made = gm__copy_made(c, out[j], at);
+        if (made < 0) return NULL;
+        c->to->value[made].index = j;
+    }
+    return gm_ok() ? n : NULL;
+}
+
 gm_graph *gm__copy_end(gm__graph_copy *c, bool ok) {
     const gm_graph *g = c->from;
     for (int64_t i = 0; ok && i < g->n_out; i++)

@@ -98,6 +98,10 @@ bool gm__copy_node(gm__graph_copy *c, const gm__node *n);
 /* The copy's value for v; and a new one for v, made by node `by` of the copy. -1 after an error. */
 int32_t gm__copy_value(gm__graph_copy *c, int32_t v);
 int32_t gm__copy_made(gm__graph_copy *c, int32_t v, int32_t by);
+/* A new node of the copy, recorded without gradients: inputs stand for the values `in` (-1: absent), outputs for `out`.
+ */
+gm__node *gm__copy_new(gm__graph_copy *c, const gm_op *op, const void *attrs, const int32_t *in, int n_in,
+                       const int32_t *out, int n_out);
 gm_graph *gm__copy_end(gm__graph_copy *c, bool ok);
 
 bool gm__graph_add_left(gm_graph *g, int32_t of, int32_t value);
