@@ -2,20 +2,27 @@
  * fewer. Numbers: places of y, x, w, bias; results; channels in and out of a group, groups; sizes of y (5) and of x,
  * the window, strides, dilations, padding (3 each); strides of y, x and w (5 each); whether there is a bias. */
 
+/* The places of an item in five dimensions; returns where it lies, with these steps. */
+GM_INLINE int64_t K(place)(int64_t item, GM_GLOBAL const int64_t *size, GM_GLOBAL const int64_t *step, int64_t *place) {
+    int64_t off = 0;
+    for (int d = 4; d >= 0; d--) {
+        place[d] = item % size[d];
+        item /= size[d];
+        off += place[d] * step[d];
+    }
+    return off;
+}
+
 /* The dot-like sum over (window position, channel); taps outside are products with zero. */
 GM_KERNEL K(conv)(GM_GLOBAL T *y, GM_GLOBAL const T *x, GM_GLOBAL const T *w, GM_GLOBAL const T *bias,
                   GM_GLOBAL const int64_t *n, int64_t at) {
     n += at;
     GM_GLOBAL const int64_t *size = n + 8, *in = n + 13, *window = n + 16, *stride = n + 19, *dilation = n + 22;
     GM_GLOBAL const int64_t *pad = n + 25, *sy = n + 28, *sx = n + 33, *sw = n + 38;
-    int64_t item = GM_ITEM_X, place[5], count = 0;
-    if (item >= n[4]) return;
+    int64_t place[5], count = 0;
+    if (GM_ITEM_X >= n[4]) return;
     y += n[0], x += n[1], w += n[2];
-    for (int d = 4; d >= 0; d--) {
-        place[d] = item % size[d];
-        item /= size[d];
-        y += place[d] * sy[d];
-    }
+    y += K(place)(GM_ITEM_X, size, sy, place);
     x += place[0] * sx[0] + place[1] / n[6] * n[5] * sx[1];
     w += place[1] * sw[0];
     T acc = 0, part = 0, total = 0;
@@ -45,14 +52,10 @@ GM_KERNEL K(max_pool)(GM_GLOBAL T *y, GM_GLOBAL const T *x, GM_GLOBAL const int6
     n += at;
     GM_GLOBAL const int64_t *size = n + 8, *in = n + 13, *window = n + 16, *stride = n + 19, *dilation = n + 22;
     GM_GLOBAL const int64_t *pad = n + 25, *sy = n + 28, *sx = n + 33;
-    int64_t item = GM_ITEM_X, place[5];
-    if (item >= n[4]) return;
+    int64_t place[5];
+    if (GM_ITEM_X >= n[4]) return;
     y += n[0], x += n[1];
-    for (int d = 4; d >= 0; d--) {
-        place[d] = item % size[d];
-        item /= size[d];
-        y += place[d] * sy[d];
-    }
+    y += K(place)(GM_ITEM_X, size, sy, place);
     x += place[0] * sx[0] + place[1] * sx[1];
     T best = -(T)__builtin_inf();
     int any = 0;
